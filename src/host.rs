@@ -1,0 +1,1 @@
+//! The machine under us: subordinate ids, the namespaces of the service, and the set-up that mends what is missing.

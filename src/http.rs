@@ -1,0 +1,1 @@
+//! The HTTP edge: connections, routes, decoding and encoding. Knows the service, never a worker or a container.

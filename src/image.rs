@@ -1,0 +1,1 @@
+//! Root file systems of our own making: recipes, building, manifests, verification.

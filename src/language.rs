@@ -1,0 +1,1 @@
+//! Languages as data: which image, which commands, which limits.

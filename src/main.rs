@@ -1,0 +1,7 @@
+//! Parse, one call, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    casemate::cli::main()
+}

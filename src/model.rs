@@ -1,0 +1,23 @@
+//! The words every other room speaks: a job, its limits, what was seen of it, and how it ended.
+//!
+//! Values only. Nothing here opens a file, starts a process or knows of HTTP.
+
+mod evidence;
+mod fault;
+mod job;
+mod limits;
+mod refusal;
+mod report;
+mod submission;
+mod units;
+mod verdict;
+
+pub use evidence::{Captured, Evidence, Stop, WaitStatus};
+pub use fault::Fault;
+pub use job::{Job, JobId, Run, Streams};
+pub use limits::{Limits, LimitsPatch};
+pub use refusal::Refusal;
+pub use report::{JobReport, Outcome, StepReport};
+pub use submission::{State, Submission};
+pub use units::{Bytes, CpuShare, CpuTime, Inodes, OpenFiles, Pids, WallTime};
+pub use verdict::Verdict;

@@ -1,0 +1,65 @@
+//! What was seen of one step. Nothing here is an opinion: `report::classify` makes a verdict of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Bytes, CpuTime, WallTime};
+
+/// How the program's process ended, as wait(2) reported it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitStatus {
+    /// It called exit with this status.
+    Exited(u8),
+    /// This signal ended it.
+    Signaled(u8),
+}
+
+/// Why the service itself ended a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// The wall-clock limit passed.
+    WallTime,
+    /// The group used up its processor time.
+    CpuTime,
+    /// It printed more than its limit.
+    Output,
+    /// The kernel killed one process for memory; the rest had to go too.
+    Memory,
+    /// Somebody asked for it.
+    Cancelled,
+}
+
+/// Output as far as it was kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captured {
+    /// Standard output, or both streams in the order of arrival where they are merged.
+    pub stdout: Vec<u8>,
+    /// Standard error; empty where the streams are merged.
+    pub stderr: Vec<u8>,
+    /// Bytes that arrived, kept or not.
+    pub seen: u64,
+    /// Whether more arrived than was kept.
+    pub cut: bool,
+}
+
+/// What was measured of one step. What could not be read is `None`, never zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What process 1 of the container reported of its only child; absent when it was killed first.
+    pub wait: Option<WaitStatus>,
+    /// The first reason for which the service ended the step, if it did.
+    pub stop: Option<Stop>,
+    /// Processes of the group that the kernel killed for memory.
+    pub oom_kills: Option<u64>,
+    /// Times that a fork was refused by the pids limit.
+    pub pids_refused: Option<u64>,
+    /// Processor time of the group since the program started.
+    pub cpu_time: Option<CpuTime>,
+    /// The most memory that the group held at once.
+    pub memory_peak: Option<Bytes>,
+    /// From the start of the program to the end of its last process.
+    pub wall: Option<WallTime>,
+    /// What it printed.
+    pub output: Captured,
+}

@@ -1,0 +1,79 @@
+//! A job: complete, within every ceiling, checked once at the edge.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Limits;
+
+/// The name of a submission on the wire: a UUID (RFC 9562), lower case, `8-4-4-4-12`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(Uuid);
+
+impl JobId {
+    /// A new random (version 4) id.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = uuid::Error;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Uuid::from_str(s).map(Self)
+    }
+}
+
+/// Whether a step's two output streams are kept apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Streams {
+    /// One pipe for both, so that what was printed keeps the order in which it was printed.
+    #[default]
+    Merged,
+    /// A pipe each.
+    Separate,
+}
+
+/// One execution of the program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Reaches standard input byte for byte, then end of file.
+    pub stdin: Vec<u8>,
+    /// What this run may use.
+    pub limits: Limits,
+}
+
+/// What is to be executed: an optional compile step and one or more runs of what it made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// The name of a language that was known when the job was accepted.
+    pub language: String,
+    /// The program.
+    pub source: String,
+    /// Limits of the compile step; `None` for a language that has none.
+    pub compile: Option<Limits>,
+    /// At least one; each starts from the same compiled program in a container of its own.
+    pub runs: Vec<Run>,
+    /// How output is captured, the same for every step.
+    pub streams: Streams,
+}

@@ -1,0 +1,61 @@
+//! What is kept of a job that ended.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Evidence, Fault, Limits, Verdict};
+
+/// One step: what was seen, what it means, and what it was allowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What that was concluded from.
+    pub evidence: Evidence,
+    /// What it was allowed.
+    pub limits: Limits,
+}
+
+/// How the job as a whole ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every run took place; each has its own verdict.
+    Ran,
+    /// The compile step did not end with [`Verdict::Ok`]; there are no runs.
+    CompileFailed,
+    /// Cancelled before its first step began.
+    Cancelled,
+    /// We failed; the program is not to blame.
+    Faulted(Fault),
+}
+
+/// Everything that is kept of an ended job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The compile step, where there was one.
+    pub compile: Option<StepReport>,
+    /// The runs that took place, in order.
+    pub runs: Vec<StepReport>,
+}
+
+impl JobReport {
+    /// A report of our own failure.
+    #[must_use]
+    pub const fn faulted(fault: Fault) -> Self {
+        Self { outcome: Outcome::Faulted(fault), compile: None, runs: Vec::new() }
+    }
+
+    /// A report of a job that was cancelled while it waited.
+    #[must_use]
+    pub const fn cancelled() -> Self {
+        Self { outcome: Outcome::Cancelled, compile: None, runs: Vec::new() }
+    }
+
+    /// Whether the job counts as `completed`: every run exited with 0 within its limits.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.outcome == Outcome::Ran && !self.runs.is_empty() && self.runs.iter().all(|r| r.verdict == Verdict::Ok)
+    }
+}

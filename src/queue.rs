@@ -1,0 +1,1 @@
+//! The bounded first-in-first-out queue between the ledger and the workers.

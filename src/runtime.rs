@@ -1,0 +1,1 @@
+//! crun and runc: the four calls that a container's life needs, and the process behind it.

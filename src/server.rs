@@ -1,0 +1,1 @@
+//! The composition root: builds every layer from the settings and drains them in reverse.

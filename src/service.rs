@@ -1,0 +1,1 @@
+//! What the edge may ask for: admission and the ledger of every submission.

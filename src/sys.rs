@@ -1,0 +1,1 @@
+//! The kernel facilities that no safe crate wraps, one per file. The only unsafe code.

@@ -1,0 +1,1 @@
+//! Log lines with the prefixes that people grep for. Never user input or code in one.
