@@ -166,7 +166,7 @@ mod tests {
                 if take {
                     live.extend(blocks.take());
                 } else if !live.is_empty() {
-                    live.swap_remove(which.index(live.len()));
+                    drop(live.swap_remove(which.index(live.len())));
                 }
                 prop_assert_eq!(live.len() + blocks.free(), total);
                 let mut ids = HashSet::new();
