@@ -212,6 +212,24 @@ mod tests {
         assert!(matches!(session, Err(DelegateError::NotInScope)), "{session:?}");
     }
 
+    /// Needs root and writable v1 hierarchies; elsewhere it has nothing to show.
+    #[test]
+    fn root_makes_again_what_a_reboot_took() {
+        let who = Who { name: "daemon".into(), uid: Some(1), ..ordinary() };
+        let seen = Seen::look(&Machine::this(), &who).unwrap();
+        let v1 = matches!(seen.layout, CgroupLayout::V1 { .. });
+        if !rustix::process::geteuid().is_root() || !v1 || seen.delegation != Delegation::Incomplete {
+            return;
+        }
+        assert!(matches!(delegated(&who), Err(DelegateError::NotDelegated { .. })));
+        let made = delegate(&who);
+        let again = delegated(&who);
+        for directory in seen.layout.directories(&who.cgroup_name()) {
+            fs::remove_dir(directory).unwrap();
+        }
+        assert_eq!(made.unwrap(), again.unwrap());
+    }
+
     #[test]
     fn entering_makes_a_child_and_writes_the_caller_into_it() {
         if !rustix::process::geteuid().is_root() {
