@@ -1,6 +1,8 @@
 //! Commands, one file each. Parses arguments, makes one call into the library, prints. The only room that writes to the
 //! terminal.
 
+pub mod setup;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
