@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::endings::java;
-use crate::support::{Row, Runtime, Server, Settings, Table, row};
+use crate::support::table::{Row, Table, row};
+use crate::support::{Runtime, Server, Settings};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 fn errors() -> Vec<Row> {
@@ -37,15 +38,24 @@ fn successes() -> Vec<Row> {
     vec![
         row("warnings are not output", "c", "#include <stdio.h>\n#warning hi\nint main(void) { puts(\"ok\"); }")
             .completes("ok\n"),
-        row("-lm", "c", "#include <math.h>\n#include <stdio.h>\nint main(int n, char **a) { printf(\"%.3f\\n\", sqrt(n + 1)); }")
-            .completes("1.414\n"),
-        row("GNU extensions", "cpp", "#include <bits/stdc++.h>\nint main() { typeof(1) x = 2; std::printf(\"%d\\n\", x); }")
-            .completes("2\n"),
+        row(
+            "-lm",
+            "c",
+            "#include <math.h>\n#include <stdio.h>\nint main(int n, char **a) { printf(\"%.3f\\n\", sqrt(n + 1)); }",
+        )
+        .completes("1.414\n"),
+        row(
+            "GNU extensions",
+            "cpp",
+            "#include <bits/stdc++.h>\nint main() { typeof(1) x = 2; std::printf(\"%d\\n\", x); }",
+        )
+        .completes("2\n"),
         row("an unchecked cast is a note, not output", "java", program!("java/Unchecked.java")).completes("ok\n"),
         row("Unicode in the source", "java", java("System.out.println(\"héllo ✓ 😀\");")).completes("héllo ✓ 😀\n"),
         row("Unicode in the source", "cpp", "#include <cstdio>\nint main() { std::puts(\"héllo ✓ 😀\"); }")
             .completes("héllo ✓ 😀\n"),
-        row("a source of 1 MiB", "c", format!("/*{}*/int main(void) {{ return 0; }}", "x".repeat(1 << 20))).completes(""),
+        row("a source of 1 MiB", "c", format!("/*{}*/int main(void) {{ return 0; }}", "x".repeat(1 << 20)))
+            .completes(""),
     ]
 }
 
@@ -61,9 +71,12 @@ fn compiles(runtime: Runtime) {
 
 fn time_out(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let settings = Settings::new(runtime)
-        .limit(&["c", "cpp"], "COMPILE", "WALL_MS", 1500)
-        .limit(&["java"], "COMPILE", "WALL_MS", 50);
+    let settings = Settings::new(runtime).limit(&["c", "cpp"], "COMPILE", "WALL_MS", 1500).limit(
+        &["java"],
+        "COMPILE",
+        "WALL_MS",
+        50,
+    );
     let server = Server::start(&settings);
     let endless = program!("c/endless_includes.c");
     let late = |language, code: &str, seconds: &str| {

@@ -1,11 +1,14 @@
 //! Exit statuses and uncaught errors, in every language.
 
-use crate::support::{Row, Runtime, Server, Table, row};
+use crate::support::table::{Row, Table, row};
+use crate::support::{Runtime, Server};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 /// A Java program around the body of `main`.
 pub fn java(body: &str) -> String {
-    format!("public class Solution {{\n    public static void main(String[] args) throws Exception {{\n{body}\n    }}\n}}\n")
+    format!(
+        "public class Solution {{\n    public static void main(String[] args) throws Exception {{\n{body}\n    }}\n}}\n"
+    )
 }
 
 fn hello() -> Vec<Row> {
@@ -27,9 +30,13 @@ fn statuses() -> Vec<Row> {
         row("exit 256 is 0", "c", "int main(void) { return 256; }").completes(""),
         row("exit -1", "c", "int main(void) { return -1; }").fails("\nexit status 255"),
         row("Runtime.halt", "java", java("Runtime.getRuntime().halt(3);")).fails("\nexit status 3"),
-        row("exit status without a line feed before it", "c", r#"#include <stdio.h>
-int main(void) { printf("no line feed"); return 2; }"#)
-            .fails("no line feed\nexit status 2"),
+        row(
+            "exit status without a line feed before it",
+            "c",
+            r#"#include <stdio.h>
+int main(void) { printf("no line feed"); return 2; }"#,
+        )
+        .fails("no line feed\nexit status 2"),
     ];
     for status in [1, 7, 126, 127, 137, 139, 255] {
         let end = format!("\nexit status {status}");
@@ -39,7 +46,10 @@ int main(void) { printf("no line feed"); return 2; }"#)
         let cpp = format!("#include <cstdio>\nint main() {{ std::puts(\"printed\"); return {status}; }}");
         rows.push(row(format!("exit {status}"), "cpp", cpp).fails(printed));
     }
-    rows.push(row("exit 7", "java", java("System.out.println(\"printed\"); System.exit(7);")).fails("printed\n\nexit status 7"));
+    rows.push(
+        row("exit 7", "java", java("System.out.println(\"printed\"); System.exit(7);"))
+            .fails("printed\n\nexit status 7"),
+    );
     rows.push(row("exit 255", "java", java("System.exit(255);")).fails("\nexit status 255"));
     rows
 }
@@ -76,8 +86,11 @@ fn uncaught() -> Vec<Row> {
             "Exception in thread \"main\" java.lang.IllegalStateException: boom\n\
              \tat Solution.main(Solution.java:3)\n\nexit status 1",
         ),
-        row("a Java stack overflow", "java", program!("java/StackOverflow.java"))
-            .fails_with("Exception in thread \"main\" java.lang.StackOverflowError\n", &[], "\nexit status 1"),
+        row("a Java stack overflow", "java", program!("java/StackOverflow.java")).fails_with(
+            "Exception in thread \"main\" java.lang.StackOverflowError\n",
+            &[],
+            "\nexit status 1",
+        ),
         row("a Java heap that is full", "java", program!("java/HeapFull.java")).fails_with(
             "Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space\n",
             &[],

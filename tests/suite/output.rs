@@ -1,7 +1,8 @@
 //! Output: both streams as they came, byte for byte, untrimmed; what is not UTF-8; and the cap.
 
 use super::endings::java;
-use crate::support::{Row, Runtime, Server, Settings, Table, row};
+use crate::support::table::{Row, Table, row};
+use crate::support::{Runtime, Server, Settings};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 const CAP: usize = 8 << 20;
@@ -33,12 +34,18 @@ fn exact() -> Vec<Row> {
         row(
             "the order of both streams",
             "java",
-            java("for (int n = 0; n < 500; n++) { System.out.println(\"out \" + n); System.err.println(\"err \" + n); }"),
+            java(
+                "for (int n = 0; n < 500; n++) { System.out.println(\"out \" + n); System.err.println(\"err \" + n); }",
+            ),
         )
         .completes(&interleaved),
         row("only standard error", "python", "import sys; print('x', file=sys.stderr)").completes("x\n"),
-        row("a child prints too", "python", "import os\nif os.fork() == 0:\n    os.write(1, b'child\\n'); os._exit(0)\nos.wait()\nprint('parent')")
-            .completes("child\nparent\n"),
+        row(
+            "a child prints too",
+            "python",
+            "import os\nif os.fork() == 0:\n    os.write(1, b'child\\n'); os._exit(0)\nos.wait()\nprint('parent')",
+        )
+        .completes("child\nparent\n"),
         row("closed streams", "python", "import os\nos.close(1); os.close(2)").completes(""),
     ]
 }
@@ -61,9 +68,19 @@ fn large() -> Vec<Row> {
             if whole { Ok(()) } else { Err(format!("{} {} bytes", seen.state(), seen.output().len())) }
         }),
         over("one byte over the cap", "python", &format!("import sys; sys.stdout.write('x' * {})", CAP + 1), 'x'),
-        over("without end", "c", "#include <stdio.h>\nint main(void) { for (;;) puts(\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\"); }", 'y'),
+        over(
+            "without end",
+            "c",
+            "#include <stdio.h>\nint main(void) { for (;;) puts(\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\"); }",
+            'y',
+        ),
         over("without end, no line feeds", "cpp", "#include <cstdio>\nint main() { for (;;) std::putchar('z'); }", 'z'),
-        over("without end, both streams", "python", "import os\nwhile True:\n    os.write(1, b'q' * 65536); os.write(2, b'q' * 65536)", 'q'),
+        over(
+            "without end, both streams",
+            "python",
+            "import os\nwhile True:\n    os.write(1, b'q' * 65536); os.write(2, b'q' * 65536)",
+            'q',
+        ),
     ]
 }
 
@@ -86,7 +103,8 @@ fn the_cap_is_a_setting(runtime: Runtime) {
     Table::of([
         row("exactly the cap", "python", "import sys; sys.stdout.write('x' * 1000)").completes("x".repeat(1000)),
         row("one over", "python", "import sys; sys.stdout.write('x' * 1001)").fails(&over),
-        row("far over, then asleep", "python", "import time\nprint('x' * 5000, flush=True)\ntime.sleep(60)").fails(&over),
+        row("far over, then asleep", "python", "import time\nprint('x' * 5000, flush=True)\ntime.sleep(60)")
+            .fails(&over),
         row("over with a status", "python", "import sys\nprint('x' * 5000, flush=True)\nsys.exit(3)").fails(&over),
         row("exactly the cap", "c", c(1000)).completes("x".repeat(1000)),
         row("one over", "c", c(1001)).fails(&over),

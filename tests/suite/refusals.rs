@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::support::client::Reply;
 use crate::support::client::read_reply;
-use crate::support::{Client, Reply, Runtime, Server, Settings};
+use crate::support::{Client, Runtime, Server, Settings};
 use crate::{needs, support::Need, under_both_runtimes};
 
 /// What is wrong with a refusal: its status, its form as one line of plain text, or its words.

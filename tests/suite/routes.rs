@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::{Reply, Runtime, Server, Settings};
+use crate::support::client::Reply;
+use crate::support::{Runtime, Server, Settings};
 use crate::{needs, support::Need, under_both_runtimes};
 
 const ROUTES: [(&str, &str); 4] =

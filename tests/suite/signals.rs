@@ -1,6 +1,7 @@
 //! Deaths by signal: each reads as it would outside a container, by whatever way it came.
 
-use crate::support::{Row, Runtime, Server, Table, row};
+use crate::support::table::{Row, Table, row};
+use crate::support::{Runtime, Server};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 /// Signals whose default action ends a process, with their numbers on x86-64 (signal(7)).
@@ -65,7 +66,8 @@ fn caused() -> Vec<Row> {
             "\nexit status 130",
         ),
         // What does not end a program.
-        row("a caught signal", "c", c("signal(SIGTERM, SIG_IGN); raise(SIGTERM); puts(\"alive\");")).completes("alive\n"),
+        row("a caught signal", "c", c("signal(SIGTERM, SIG_IGN); raise(SIGTERM); puts(\"alive\");"))
+            .completes("alive\n"),
         row("a handled signal", "python", program!("python/handled_signal.py")).completes("caught 15\n"),
         row("a child that was killed", "c", c("if (!fork()) raise(SIGKILL); wait(0); puts(\"alive\");"))
             .completes("alive\n"),

@@ -19,7 +19,8 @@ fn every_state_is_seen_in_order(runtime: Runtime) {
     let ids: Vec<_> = (0..6).map(|n| client.submit("python", &code(n), None)).collect();
     let first = client.until(&ids[0], Instant::now() + Duration::from_secs(10), |state| state == "running");
     first.expect("the first to run");
-    let states: Vec<_> = ids.iter().map(|id| client.status(id)["status"].as_str().unwrap_or_default().to_owned()).collect();
+    let states: Vec<_> =
+        ids.iter().map(|id| client.status(id)["status"].as_str().unwrap_or_default().to_owned()).collect();
     assert_eq!(states, ["running", "queued", "queued", "pending", "pending", "pending"]);
     assert_eq!(client.stats(), [2, 1, 1, 6]);
 

@@ -1,7 +1,8 @@
 //! Standard input: byte for byte, then the end; without any, the end at once.
 
 use super::endings::java;
-use crate::support::{Row, Runtime, Server, Table, row};
+use crate::support::table::{Row, Table, row};
+use crate::support::{Runtime, Server};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 /// Programs that print exactly what they read, one a language.
@@ -43,7 +44,8 @@ fn without_input() -> Vec<Row> {
         row("getchar()", "c", "#include <stdio.h>\nint main(void) { printf(\"%d\\n\", getchar()); }").completes("-1\n"),
         row("getline()", "cpp", program!("cpp/getline.cpp")).completes("0 lines\n"),
         row("read()", "java", java("System.out.println(System.in.read());")).completes("-1\n"),
-        row("no terminal", "python", "import sys; print(sys.stdin.isatty(), sys.stdout.isatty())").completes("False False\n"),
+        row("no terminal", "python", "import sys; print(sys.stdin.isatty(), sys.stdout.isatty())")
+            .completes("False False\n"),
     ]);
     rows
 }
@@ -51,13 +53,23 @@ fn without_input() -> Vec<Row> {
 fn as_people_read_it() -> Vec<Row> {
     let big = "x".repeat(1 << 20);
     vec![
-        row("two numbers", "python", "a, b = map(int, input().split())\nprint(a + b)").input("2 40\n").completes("42\n"),
-        row("two numbers", "c", "#include <stdio.h>\nint main(void) { int a, b; scanf(\"%d %d\", &a, &b); printf(\"%d\\n\", a + b); }")
+        row("two numbers", "python", "a, b = map(int, input().split())\nprint(a + b)")
             .input("2 40\n")
             .completes("42\n"),
-        row("two numbers", "cpp", "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << std::endl; }")
-            .input("2 40")
-            .completes("42\n"),
+        row(
+            "two numbers",
+            "c",
+            "#include <stdio.h>\nint main(void) { int a, b; scanf(\"%d %d\", &a, &b); printf(\"%d\\n\", a + b); }",
+        )
+        .input("2 40\n")
+        .completes("42\n"),
+        row(
+            "two numbers",
+            "cpp",
+            "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << std::endl; }",
+        )
+        .input("2 40")
+        .completes("42\n"),
         row("two numbers", "java", program!("java/Scanned.java")).input("2\n40\n").completes("42\n"),
         row("lines", "cpp", program!("cpp/getline.cpp")).input("a\nb\nc").completes("3 lines\n"),
         row("then the end", "python", "print(input())\nprint(input())\ninput()").input("a\nb\n").fails_with(
@@ -68,7 +80,9 @@ fn as_people_read_it() -> Vec<Row> {
         row("a prompt", "python", "n = input('name? ')\nprint('hi', n)").input("Zoë\n").completes("name? hi Zoë\n"),
         row("input that nobody reads", "python", "print('done')").input(big.clone()).completes("done\n"),
         row("input that nobody reads", "c", program!("c/hello.c")).input(big.clone()).completes("hello\n"),
-        row("closed, not read", "python", "import os\nos.close(0)\nprint('done')").input(big.clone()).completes("done\n"),
+        row("closed, not read", "python", "import os\nos.close(0)\nprint('done')")
+            .input(big.clone())
+            .completes("done\n"),
         row("read and written at once", "c", program!("c/echo_slowly.c")).input(big.clone()).completes(big),
     ]
 }

@@ -24,7 +24,8 @@ impl Place {
     fn take(how: FlockArg) -> Self {
         let path = std::env::temp_dir().join("cmtest-machine.lock");
         let file = OpenOptions::new().create(true).append(true).mode(0o666).open(&path);
-        let file = file.unwrap_or_else(|error| panic!("{}: {error}; remove it, it belongs to another user", path.display()));
+        let file =
+            file.unwrap_or_else(|error| panic!("{}: {error}; remove it, it belongs to another user", path.display()));
         Self(Flock::lock(file, how).map_err(|(_, errno)| errno).expect("the lock of the machine"))
     }
 

@@ -30,8 +30,17 @@ pub struct Settings {
 }
 
 /// Passed through from the test's own environment: none of them is a setting of the service.
-const INHERITED: [&str; 9] =
-    ["PATH", "HOME", "USER", "LOGNAME", "LANG", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "RUST_BACKTRACE", "TMPDIR"];
+const INHERITED: [&str; 9] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "RUST_BACKTRACE",
+    "TMPDIR",
+];
 
 impl Settings {
     /// Defaults, a free port, this runtime, and the images that `setup` made.

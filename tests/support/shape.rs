@@ -43,7 +43,8 @@ pub fn fields(what: &str, reply: &Value, of: fn(&str) -> &'static [&'static str]
     let missing = wanted.iter().filter(|field| !object.contains_key(**field)).map(|f| format!("{what} lacks {f}"));
     let early = of("completed").iter().filter(|f| !wanted.contains(f) && object.contains_key(**f));
     let early = early.map(|f| format!("{what} has {f} too early"));
-    let echoed = ["code", "input"].into_iter().filter(|f| object.contains_key(*f)).map(|f| format!("{what} echoes {f}"));
+    let echoed =
+        ["code", "input"].into_iter().filter(|f| object.contains_key(*f)).map(|f| format!("{what} echoes {f}"));
     let null = object.iter().filter(|(_, value)| value.is_null()).map(|(f, _)| format!("{what} has a null {f}"));
     missing.chain(early).chain(echoed).chain(null).collect()
 }
@@ -84,7 +85,9 @@ fn times(result: &Value) -> Vec<String> {
         wrong.push(format!("out of order: {queued} {started} {completed}, {execution} of {total} ms"));
     }
     // Each time is cut to the second, so a difference of two is off by less than one.
-    for (name, span, ms) in [("executionTime", completed - started, execution), ("totalTime", completed - queued, total)] {
+    for (name, span, ms) in
+        [("executionTime", completed - started, execution), ("totalTime", completed - queued, total)]
+    {
         if (span * 1000 - ms).abs() > 1000 {
             wrong.push(format!("{name} is {ms} ms, the times are {span} s apart"));
         }

@@ -12,12 +12,11 @@ pub mod shape;
 pub mod submission;
 pub mod table;
 
-pub use client::{Client, Reply};
+pub use client::Client;
 pub use needs::Need;
 pub use server::Server;
 pub use settings::{Runtime, Settings};
 pub use submission::Seen;
-pub use table::{Row, Table, row};
 
 /// Fails the test with the words to type when the machine lacks something; with `CMTEST_ALLOW_SKIP=1` the test is
 /// skipped instead, and counted.

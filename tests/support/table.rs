@@ -123,8 +123,7 @@ impl Table {
     /// Submits every row, waits for every end, and panics with all that was not as it must be.
     pub fn run(self, server: &Server) {
         let client = server.client();
-        let ids: Vec<_> =
-            self.rows.iter().map(|r| client.submit(r.language, &r.code, r.input.as_deref())).collect();
+        let ids: Vec<_> = self.rows.iter().map(|r| client.submit(r.language, &r.code, r.input.as_deref())).collect();
         let deadline = Instant::now() + Duration::from_secs(60 + 5 * self.rows.len() as u64);
         let (mut report, mut bad) = (String::new(), 0);
         for (row, id) in self.rows.iter().zip(&ids) {
