@@ -121,7 +121,8 @@ fn calls(code: &str, print: &str) -> bool {
 
 /// The rooms that `crate::room` and `use crate::{room::…, room}` name.
 fn rooms_used(code: &str) -> Vec<String> {
-    let squeezed: String = code.split_whitespace().collect::<Vec<_>>().join(" ").replace(":: ", "::").replace("{ ", "{");
+    let squeezed: String =
+        code.split_whitespace().collect::<Vec<_>>().join(" ").replace(":: ", "::").replace("{ ", "{");
     let name = |text: &str| words(text.trim_start()).next().unwrap_or_default().to_owned();
     let mut rooms = Vec::new();
     for (at, _) in squeezed.match_indices("crate::") {
@@ -214,13 +215,17 @@ fn fabricated_mistakes_are_found() {
 
 #[test]
 fn what_is_allowed_is_not_found() {
-    let tests = format!("#[cfg(test)]\nmod tests {{\n    use crate::http;\n{}}}\n", "    fn f() { println!() }\n".repeat(500));
+    let tests =
+        format!("#[cfg(test)]\nmod tests {{\n    use crate::http;\n{}}}\n", "    fn f() { println!() }\n".repeat(500));
     let rows: [(&str, &str); 8] = [
         ("http.rs", "//! x\nuse crate::service::Ledger;\nuse crate::model;\n"),
         ("http.rs", "//! x\nuse crate::worker::Pool;\n"),
         ("sys/mount.rs", "//! x\nfn f() { unsafe { g() } }\n"),
         ("cli/run.rs", "//! x\nfn f() { println!(\"x\"); }\n"),
-        ("model.rs", "//! x\n// use crate::http; unsafe println!()\n/* crate::cli::main */\nconst S: &str = \"unsafe crate::cli \\\" println!\";\n"),
+        (
+            "model.rs",
+            "//! x\n// use crate::http; unsafe println!()\n/* crate::cli::main */\nconst S: &str = \"unsafe crate::cli \\\" println!\";\n",
+        ),
         ("model.rs", "//! x\nfn f() { writeln!(g, \"x\"); my_println!(\"x\"); let not_unsafe = 1; }\n"),
         ("main.rs", "//! x\nfn main() { casemate::cli::main() }\n"),
         ("model.rs", &format!("//! x\n{tests}")),

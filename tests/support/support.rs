@@ -33,13 +33,13 @@ macro_rules! needs {
 #[macro_export]
 macro_rules! under_both_runtimes {
     ($($name:ident),+ $(,)?) => {
-        mod crun {
+        mod under_crun {
             $(#[test]
             fn $name() {
                 super::$name($crate::support::Runtime::Crun);
             })+
         }
-        mod runc {
+        mod under_runc {
             $(#[test]
             fn $name() {
                 super::$name($crate::support::Runtime::Runc);
