@@ -60,7 +60,12 @@ fn uncaught() -> Vec<Row> {
             "Traceback (most recent call last):\n  File \"<string>\", line 1, in <module>\n\
              ZeroDivisionError: division by zero\n\nexit status 1",
         ),
-        row("an exception in a function", "python", "def f():\n    raise ValueError('x')\nprint('before')\nf()").fails(
+        row(
+            "an exception in a function",
+            "python",
+            "def f():\n    raise ValueError('x')\nprint('before', flush=True)\nf()",
+        )
+        .fails(
             "before\nTraceback (most recent call last):\n  File \"<string>\", line 4, in <module>\n  \
              File \"<string>\", line 2, in f\nValueError: x\n\nexit status 1",
         ),

@@ -36,7 +36,9 @@ fn output_and_status_pass_through(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
     let dir = account::directory("programs");
     let both = "import sys\nprint('to out')\nprint('to err', file=sys.stderr)\n";
-    let rows: [(&str, String, &[u8], i32, &[u8], &str); 11] = [
+    // File, program, standard input; exit status, standard output, standard error.
+    type Case<'a> = (&'a str, String, &'a [u8], i32, &'a [u8], &'a str);
+    let rows: [Case; 11] = [
         ("both.py", both.to_owned(), b"", 0, b"to out\n", "to err\n"),
         ("status.py", format!("{both}sys.exit(7)"), b"", 7, b"to out\n", "to err\n"),
         ("sum.py", "print(sum(map(int, input().split())))".to_owned(), b"1 2 3", 0, b"6\n", ""),

@@ -48,8 +48,9 @@ fn caused() -> Vec<Row> {
         row("a null pointer", "c", c("*(volatile int *)0 = 1;")).fails("\nexit status 139"),
         row("a null pointer", "cpp", "int main() { *(volatile int *)0 = 1; }").fails("\nexit status 139"),
         row("a null pointer", "python", "import ctypes; ctypes.string_at(0)").fails("\nexit status 139"),
-        row("a division by zero", "c", c("volatile int zero = 0; return 1 / zero;")).fails("\nexit status 136"),
-        row("a division by zero", "cpp", "int main() { volatile int z = 0; return 1 / z; }").fails("\nexit status 136"),
+        row("a division by zero", "c", c("volatile int zero = 0; return 10 / zero;")).fails("\nexit status 136"),
+        row("a division by zero", "cpp", "int main() { volatile int z = 0; return 10 / z; }")
+            .fails("\nexit status 136"),
         row("abort()", "c", c("abort();")).fails("\nexit status 134"),
         row("abort()", "cpp", "#include <cstdlib>\nint main() { std::abort(); }").fails("\nexit status 134"),
         row("os.abort()", "python", "import os; os.abort()").fails("\nexit status 134"),

@@ -9,7 +9,9 @@ use crate::{needs, support::Need, under_both_runtimes};
 
 fn mistakes_stop_the_start(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let rows: [(&[(&str, &str)], &[&str]); 11] = [
+    // Variables, and words that must be in the message.
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let rows: [Case; 11] = [
         (&[("PORT", "http")], &["PORT", "http"]),
         (&[("PORT", "65536")], &["PORT", "65536"]),
         (&[("PORT", "-1")], &["PORT", "-1"]),

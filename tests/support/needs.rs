@@ -65,7 +65,9 @@ pub fn skip(needs: &[Need]) -> bool {
     assert!(std::env::var("CMTEST_ALLOW_SKIP").is_ok_and(|value| value == "1"), "cannot run here: {reason}");
     println!("SKIPPED: {reason}");
     if let Some(file) = std::env::var_os("CMTEST_SKIPS") {
-        let name = std::thread::current().name().unwrap_or("?").to_owned();
+        // A runner that starts a process for each test names it here; the thread is then the main one.
+        let thread = || std::thread::current().name().unwrap_or("?").to_owned();
+        let name = std::env::var("NEXTEST_TEST_NAME").unwrap_or_else(|_| thread());
         let mut file = OpenOptions::new().create(true).append(true).open(file).expect("the file of skipped tests");
         writeln!(file, "{name}: {reason}").expect("the file of skipped tests");
     }

@@ -1,6 +1,7 @@
 //! What a server is started with. The environment of the test never leaks into it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -57,7 +58,8 @@ impl Settings {
     }
 
     /// One more variable, or another value for one.
-    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+    #[allow(clippy::needless_pass_by_value, reason = "a reference sign at every literal says nothing")]
+    pub fn set(mut self, name: &str, value: impl Display) -> Self {
         self.vars.insert(name.to_owned(), value.to_string());
         self
     }
