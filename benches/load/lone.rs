@@ -12,7 +12,7 @@ use crate::support::{Client, account};
 
 const HELLO: &str = "print('hello')";
 /// The granularity of a user who wants the result at once.
-const PAUSE: Duration = Duration::from_micros(200);
+const PAUSE: Duration = Duration::from_micros(500);
 
 pub fn measure(client: Client, times: usize) -> Report {
     let (bare, whose) = bare_python();

@@ -20,8 +20,9 @@ struct Trip {
     right: bool,
 }
 
-/// How long a user waits before he asks again.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long a user waits before he asks again: at first, and at most. Each pause is half as long again as the one
+/// before, so that five hundred users who ask do not become the load that is measured.
+const PAUSE: [Duration; 2] = [Duration::from_millis(10), Duration::from_secs(1)];
 /// When he gives up.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -109,6 +110,7 @@ fn submit(client: Client, language: &str, n: usize, trip: &mut Trip) -> Option<J
 }
 
 fn finish(client: Client, job: &Job, mut trip: Trip) -> Trip {
+    let [mut pause, longest] = PAUSE;
     loop {
         if let Ok(reply) = client.send("GET", &format!("/status?id={}", job.id), &[], b"") {
             trip.times.push(("GET /status", reply.took));
@@ -119,7 +121,8 @@ fn finish(client: Client, job: &Job, mut trip: Trip) -> Trip {
         if job.began.elapsed() > PATIENCE {
             return trip;
         }
-        thread::sleep(PAUSE);
+        thread::sleep(pause);
+        pause = (pause * 3 / 2).min(longest);
     }
     if let Ok(reply) = client.send("GET", &format!("/result?id={}", job.id), &[], b"") {
         trip.times.push(("GET /result", reply.took));

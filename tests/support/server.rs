@@ -1,6 +1,6 @@
 //! `casemate serve` as a child: started on a home of its own, watched until it listens, ended with its log at hand.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -86,8 +86,9 @@ impl Server {
             server.end(Signal::SIGKILL);
             return Err(NotStarted { status, log });
         }
-        // The second address is announced right after the first, or not at all.
-        let second = Instant::now() + Duration::from_millis(500);
+        // The second address is announced right after the first; without IPv6 there is none to wait for.
+        let patience = if TcpListener::bind("[::1]:0").is_ok() { 500 } else { 0 };
+        let second = Instant::now() + Duration::from_millis(patience);
         while server.addresses.len() < 2 && Instant::now() < second {
             thread::sleep(Duration::from_millis(5));
             server.addresses = listening(&server.log());

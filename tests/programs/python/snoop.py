@@ -1,6 +1,5 @@
-# Everything in /proc that tends to name paths of the host. The mount table's fourth field is the root of each mount
-# within its file system: that of a bind mount tells where it came from, and no system call outside can change it, so
-# only the other fields are printed.
+# What tends to name paths of the host. The fourth field of the mount table, the root of a bind mount within its file
+# system, is left out: what a program may learn of it is for the tests of isolation to say.
 import os
 
 for line in open("/proc/self/mountinfo"):
