@@ -14,8 +14,8 @@ kill -TERM "$pid" 2>/dev/null
 tries=0
 while kill -0 "$pid" 2>/dev/null; do
     tries=$((tries + 1))
-    [ "$tries" -eq 150 ] && kill -KILL "$pid" 2>/dev/null
-    [ "$tries" -gt 200 ] && break
+    [ "$tries" -eq 250 ] && kill -KILL "$pid" 2>/dev/null
+    [ "$tries" -gt 300 ] && break
     sleep 0.1
 done
 rm -rf -- "$@"

@@ -11,6 +11,8 @@ use super::{Runtime, account};
 pub enum Need {
     /// The service account (root only) and the subordinate ids of whoever serves.
     Account,
+    /// A cgroup that was handed to whoever serves.
+    Delegation,
     /// The images of the four languages.
     Images,
     /// An OCI runtime on the path.
@@ -26,9 +28,13 @@ impl Need {
     fn missing(self) -> Option<String> {
         match self {
             Self::Account => account_missing(),
+            Self::Delegation => delegation_missing(),
             Self::Images => images_missing(),
             Self::Runtime(runtime) => runtime_missing(runtime),
-            Self::Sandbox(runtime) => account_missing().or_else(images_missing).or_else(|| runtime_missing(runtime)),
+            Self::Sandbox(runtime) => account_missing()
+                .or_else(delegation_missing)
+                .or_else(images_missing)
+                .or_else(|| runtime_missing(runtime)),
             Self::Root => (!account::is_root()).then(|| "needs root; type: sudo -E tests/run".to_owned()),
         }
     }
@@ -43,6 +49,17 @@ fn account_missing() -> Option<String> {
     let uid = account::serving_uid().to_string();
     let listed = ids.lines().any(|line| line.split(':').next().is_some_and(|owner| owner == name || owner == uid));
     (!listed).then(|| format!("no subordinate ids for {name}; type: cargo run -- setup"))
+}
+
+/// systemd delegates when the service starts; without it `setup` leaves a directory in each hierarchy.
+fn delegation_missing() -> Option<String> {
+    let name = match account::is_root() {
+        true => account::SERVICE.to_owned(),
+        false => format!("casemate-{}", std::env::var("USER").unwrap_or_default()),
+    };
+    let places = ["/sys/fs/cgroup", "/sys/fs/cgroup/memory"].map(|tree| Path::new(tree).join(&name));
+    let ready = Path::new("/run/systemd/system").exists() || places.iter().any(|place| place.is_dir());
+    (!ready).then(|| format!("no cgroup was delegated to {name}; type: cargo run -- setup"))
 }
 
 fn images_missing() -> Option<String> {

@@ -17,7 +17,8 @@ use super::{Client, Runtime, Settings, account};
 
 /// A cold start probes every limit for real, on a machine that may be busy.
 const START: Duration = Duration::from_secs(30);
-const STOP: Duration = Duration::from_secs(20);
+/// More than running jobs are given to finish in.
+const STOP: Duration = Duration::from_secs(30);
 
 /// A running server. Dropping it ends it; the log is printed when the test is failing.
 #[derive(Debug)]

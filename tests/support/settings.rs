@@ -76,7 +76,8 @@ impl Settings {
     /// The binary with these settings and this home; the caller adds the subcommand.
     pub fn command(&self, home: &Path) -> Command {
         let mut command = Command::new(binary());
-        command.env_clear().env("CASEMATE_HOME", home);
+        // Nor do the machine's own settings: this directory does not exist.
+        command.env_clear().env("CASEMATE_HOME", home).env("CASEMATE_SETTINGS", home.join("no-settings"));
         for name in INHERITED {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
