@@ -127,6 +127,7 @@ fn resources() -> Vec<Row> {
             .completes("40\n"),
         row("10 % of a processor", "python", program!("python/busy.py")).prints_between(0.15, 0.75),
         row("10 % of a processor", "c", program!("c/busy.c")).prints_between(0.15, 0.75),
+        row("50 % of a processor", "java", program!("java/Busy.java")).prints_between(1.0, 2.6),
         row("a short program is not slowed", "c", program!("c/short_burst.c")).prints_between(0.0, 250.0),
     ]
 }

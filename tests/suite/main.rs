@@ -11,6 +11,7 @@ mod support;
 mod added_language;
 mod compile;
 mod endings;
+mod faults;
 mod files;
 mod java;
 mod limits;
