@@ -20,9 +20,6 @@ pub use identity::{JOB_UID, Ids};
 /// Where the init stands in every container.
 pub const INIT_PATH: &str = "/casemate/init";
 
-/// The job's directory in every container.
-pub const CODE_PATH: &str = "/code";
-
 /// Everything that a container is made of.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {

@@ -6,8 +6,8 @@ use std::path::Path;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder};
 
-use super::{CODE_PATH, INIT_PATH, Plan};
-use crate::model::{Bytes, Inodes};
+use super::{INIT_PATH, Plan};
+use crate::model::{Bytes, CODE_PATH, Inodes};
 
 /// Hidden: what tells of the host or of other users' keys and timers (threats: leaks).
 pub(super) const MASKED: [&str; 13] = [

@@ -56,6 +56,22 @@ impl Dir {
         }
     }
 
+    /// Locks the directory against every other holder, without waiting; the lock goes when this value does (flock(2)).
+    pub(super) fn lock(&self) -> Result<(), CgroupError> {
+        rustix::fs::flock(&self.fd, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .map_err(|e| self.error("lock", "", e.into()))
+    }
+
+    /// Waits for the lock on the directory; it goes when the returned value does.
+    pub(super) fn wait_lock(&self) -> Result<OwnedFd, CgroupError> {
+        let failed = |e: rustix::io::Errno| self.error("lock", "", e.into());
+        // A description of its own: a lock belongs to the open file description, not to the descriptor.
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let own = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()).map_err(failed)?;
+        rustix::fs::flock(&own, rustix::fs::FlockOperation::LockExclusive).map_err(failed)?;
+        Ok(own)
+    }
+
     /// The names of the children.
     pub(super) fn children(&self) -> Result<Vec<String>, CgroupError> {
         let failed = |e: rustix::io::Errno| self.error("list", "", e.into());

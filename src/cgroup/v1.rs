@@ -63,23 +63,14 @@ impl Delegation {
             cpu: Dir::open(&hierarchies.cpu, "cpu")?,
             cpuacct: Dir::open(&hierarchies.cpuacct, "cpuacct")?,
         };
+        let _turn = top.memory.wait_lock()?;
+        sweep(&top)?;
         let ours = std::sync::Arc::new(top.map(|dir| dir.child(instance))?);
+        // Held until this service ends, however it ends: what is not locked belongs to nobody any more.
+        ours.memory.lock()?;
         let delegation = Self { top, ours, instance: instance.to_owned() };
-        delegation.sweep()?;
         delegation.probe()?;
         Ok(delegation)
-    }
-
-    /// Removes what an earlier service of this name left behind.
-    fn sweep(&self) -> Result<(), CgroupError> {
-        self.ours.each(|dir| {
-            for name in dir.children()? {
-                let child = dir.existing(&name)?;
-                child.kill_members();
-                remove_when_empty(dir, &name)?;
-            }
-            Ok(())
-        })
     }
 
     /// Sets and reads back every limit once.
@@ -110,6 +101,28 @@ impl Delegation {
         leaf.dirs.pids.write("pids.max", &pids.0.to_string())?;
         Ok(leaf)
     }
+}
+
+/// Removes what dead services of this user left behind. Those that live hold a lock on their directory in the memory
+/// hierarchy.
+fn sweep(top: &Four) -> Result<(), CgroupError> {
+    let mut alive = Vec::new();
+    let mut locks = Vec::new();
+    for name in top.memory.children()? {
+        let Ok(dir) = top.memory.existing(&name) else { continue };
+        if dir.lock().is_ok() { locks.push(dir) } else { alive.push(name) }
+    }
+    top.each(|dir| {
+        for name in dir.children()?.into_iter().filter(|name| !alive.contains(name)) {
+            let Ok(service) = dir.existing(&name) else { continue };
+            for leaf in service.children()? {
+                service.existing(&leaf)?.kill_members();
+                remove_when_empty(&service, &leaf)?;
+            }
+            remove_when_empty(dir, &name)?;
+        }
+        Ok(())
+    })
 }
 
 /// `cpu` and `cpuacct` may be one hierarchy, where the second of the two finds the directory made.

@@ -26,7 +26,7 @@ pub struct Delegation {
 }
 
 impl Delegation {
-    /// Every process that is in the root of the namespace is one of ours and moves to `server`.
+    /// Our own processes have left the root of the namespace already (`host::userns`).
     pub(super) fn take(mount: &Path) -> Result<Self, CgroupError> {
         let root = Dir::open(mount, "cgroup")?;
         let offered = root.read("cgroup.controllers")?;
@@ -36,10 +36,6 @@ impl Delegation {
         }
         if !has("cpu") {
             return Err(CgroupError::Missing("cpu"));
-        }
-        let server = root.child("server")?;
-        for pid in root.read("cgroup.procs")?.lines() {
-            server.write("cgroup.procs", pid)?;
         }
         root.write("cgroup.subtree_control", "+memory +pids +cpu")?;
         let jobs = root.child("jobs")?;

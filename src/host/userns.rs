@@ -65,6 +65,9 @@ pub enum EnterError {
         source: Errno,
     },
     /// See the source.
+    #[error("cannot settle in the cgroup that was handed over")]
+    Settle(#[source] io::Error),
+    /// See the source.
     #[error("cannot pass signals to the service")]
     Signals(#[source] Errno),
 }
@@ -78,11 +81,12 @@ pub enum Entered {
     Outer(ExitCode),
 }
 
-/// Enters the namespaces. In the outer process this returns only when the inner one has ended.
+/// Enters the namespaces. In the outer process this returns only when the inner one has ended. `settle` is called once
+/// the cgroup namespace has its root, before there are two processes.
 ///
 /// # Errors
 /// When any step fails; the process is then in an undefined mixture of namespaces and should end.
-pub fn enter(ranges: Ranges) -> Result<Entered, EnterError> {
+pub fn enter(ranges: Ranges, settle: impl FnOnce() -> io::Result<()>) -> Result<Entered, EnterError> {
     let outside = (getuid(), getgid());
     let mapper = Mapper::start(ranges)?;
     unshare(
@@ -91,6 +95,7 @@ pub fn enter(ranges: Ranges) -> Result<Entered, EnterError> {
     .map_err(EnterError::Unshare)?;
     mapper.map(outside)?;
     become_root()?;
+    settle().map_err(EnterError::Settle)?;
 
     let mask = pass_on();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).map_err(EnterError::Signals)?;
@@ -220,7 +225,7 @@ fn forward(inner: Pid, mask: &SigSet) -> Result<ExitCode, EnterError> {
             _ => {}
         }
         let Some(info) = signals.read_signal().map_err(EnterError::Signals)? else { continue };
-        let from_kernel = info.ssi_code == nix::libc::SI_KERNEL;
+        let from_kernel = info.ssi_code == libc::SI_KERNEL;
         let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
         if let Some(signal) = signal.filter(|&s| s != Signal::SIGCHLD && !from_kernel) {
             match kill(inner, signal) {

@@ -13,6 +13,12 @@ pub trait Catalogue: Debug + Send + Sync + 'static {
     fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)>;
 }
 
+impl Catalogue for crate::language::Languages {
+    fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)> {
+        Self::limits(self, name)
+    }
+}
+
 /// Settings that change the limits of one language.
 pub use crate::config::StepPatches;
 

@@ -59,7 +59,7 @@ impl Watchdog<'_> {
     }
 
     async fn out_of_memory(&self, event: Option<OwnedFd>) {
-        let Some(event) = event.and_then(|fd| AsyncFd::new(fd).ok()) else { return std::future::pending().await };
+        let Some(event) = event.and_then(|fd| AsyncFd::register(fd).ok()) else { return std::future::pending().await };
         loop {
             let Ok(mut ready) = event.readable().await else { return std::future::pending().await };
             let mut count = [0; 8];
