@@ -1,5 +1,8 @@
 //! The wire contract over real TCP: the real HTTP room and ledger, with a worker made of the test.
 
+// Helpers of a test may unwrap like the tests themselves: a panic is the report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

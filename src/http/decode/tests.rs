@@ -61,7 +61,7 @@ fn bodies_that_are_refused() {
         (b"{'code':1}", "malformed JSON at line 1 column 2"),
         (b"{\"code\":\"x\",}", "malformed JSON at line 1 column 13"),
         (b"{\n\"code\":\"a\nb\"}", "a string of field \"code\" has an unescaped control character in line 2"),
-        (b"{\"x\":\"\\\"\t\"}", "malformed JSON at line 1 column 9"),
+        (b"{\"x\":\"\\\"\t\"}", "malformed JSON at line 1 column 8"),
     ];
     for (body, expected) in table {
         assert_eq!(code(body), Err(format!("Invalid request body: {expected}")), "{}", body.escape_ascii());
@@ -75,7 +75,7 @@ fn deep_nesting_of_unknown_fields_is_harmless() {
         let inner = if open == "[" { "" } else { "1" };
         let body = format!("{{\"x\":{}{inner}{},\"code\":\"x\"}}", open.repeat(depth), close.repeat(depth));
         assert_eq!(code(body.as_bytes()), Ok(Some("x".into())));
-        assert!(code(body[..depth].as_bytes()).is_err());
+        assert!(code(&body.as_bytes()[..depth]).is_err());
     }
 }
 
