@@ -142,6 +142,18 @@ async fn a_waiting_worker_gets_the_next_submission_and_closing_sends_it_home() {
     assert_eq!(ledger.stats().submissions, 1);
 }
 
+/// Between a worker's look into the queue and the ledger's note of it, a place is free that is not the newcomer's.
+#[test]
+fn a_newcomer_does_not_overtake_what_is_pending() {
+    let ledger = ledger(1, 10);
+    let ids = [(); 2].map(|()| admit(&ledger).unwrap());
+    assert_eq!(now(ledger.queue.pop()).unwrap(), Some(ids[0]));
+    let newcomer = admit(&ledger).unwrap();
+    assert_eq!(state(&ledger, newcomer), State::Pending);
+    ledger.start(ids[0]).unwrap();
+    assert_eq!((state(&ledger, ids[1]), state(&ledger, newcomer)), (State::Queued, State::Pending));
+}
+
 #[test]
 fn a_refused_submission_is_not_counted_and_hears_when_to_come_again() {
     let ledger = ledger(1, 2);
@@ -267,6 +279,9 @@ async fn an_ending_is_invisible_until_it_is_stored_and_is_tried_again() {
         let mut finish = pin!(ledger.finish(id, ran(Verdict::Ok)));
         assert!(now(finish.as_mut()).is_none());
         assert_eq!((state(&ledger, id), ledger.stats().running), (State::Running, 1));
+        // Another ending while the first is being stored changes nothing, and does not wait for it.
+        now(ledger.finish(id, ran(Verdict::ExitStatus(1)))).unwrap();
+        assert_eq!(state(&ledger, id), State::Running);
         finish.await;
         assert_eq!((state(&ledger, id), ledger.stats().running), (State::Completed, 0));
         assert_eq!(store.get(id).await.unwrap().unwrap().state.ended(), in_store);
