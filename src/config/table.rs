@@ -42,7 +42,7 @@ macro_rules! row {
             accepts: $accepts,
             doc: $doc,
             set: |$settings, $raw| {
-                $set;
+                let () = $set;
                 Some(())
             },
         }

@@ -121,7 +121,7 @@ pub(super) mod tests {
 
     #[test]
     fn language_and_code() {
-        let table: [(Option<&str>, Option<&str>, Result<&str, Refusal>); 10] = [
+        let table = [
             (None, Some("x"), Ok("python")),
             (Some(""), Some("x"), Ok("python")),
             (Some("c"), Some("x"), Ok("c")),

@@ -1,6 +1,7 @@
 //! A store that forgets everything when the process ends. Not bounded: what ended is kept until then.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -42,11 +43,12 @@ impl Store for MemoryStore {
     fn insert(&self, submission: Submission, job: Job) -> Answer<'_, ()> {
         let mut kept = self.lock();
         let (id, sequence) = (submission.id, kept.len());
-        let answer = if kept.contains_key(&id) {
-            Err(StoreError::Duplicate(id))
-        } else {
-            kept.insert(id, Kept { sequence, submission: Arc::new(submission), job: Some(job) });
-            Ok(())
+        let answer = match kept.entry(id) {
+            Entry::Occupied(_) => Err(StoreError::Duplicate(id)),
+            Entry::Vacant(free) => {
+                free.insert(Kept { sequence, submission: Arc::new(submission), job: Some(job) });
+                Ok(())
+            }
         };
         Box::pin(ready(answer))
     }
