@@ -42,7 +42,7 @@ macro_rules! row {
             accepts: $accepts,
             doc: $doc,
             set: |$settings, $raw| {
-                let () = $set;
+                $set;
                 Some(())
             },
         }
@@ -53,6 +53,8 @@ const ANY_PATH: &str = "an absolute path";
 const MILLISECONDS: &str = "milliseconds, 1 to 86400000";
 
 /// Every setting except `limits`.
+// The macro adds the semicolon that the lint misses in some rows.
+#[allow(clippy::semicolon_if_nothing_returned)]
 pub const ROWS: &[Row] = &[
     row!(
         "port",
