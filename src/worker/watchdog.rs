@@ -4,13 +4,13 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
 use crate::cgroup::Leaf;
 use crate::model::{CpuTime, Limits, Stop};
+use crate::sys::watch::watch;
 
 /// Looking at the clock of the group more often than this costs more than it is worth.
 const CPU_LOOK: Duration = Duration::from_millis(10);
@@ -59,7 +59,7 @@ impl Watchdog<'_> {
     }
 
     async fn out_of_memory(&self, event: Option<OwnedFd>) {
-        let Some(event) = event.and_then(|fd| AsyncFd::register(fd).ok()) else { return std::future::pending().await };
+        let Some(event) = event.and_then(|fd| watch(fd).ok()) else { return std::future::pending().await };
         loop {
             let Ok(mut ready) = event.readable().await else { return std::future::pending().await };
             let mut count = [0; 8];
