@@ -298,4 +298,4 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Bui
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
