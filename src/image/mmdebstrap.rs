@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -114,6 +115,9 @@ impl Call<'_> {
             .env("TMPDIR", self.work)
             .env("LC_ALL", "C.UTF-8")
             .env("PATH", path());
+        // Where it fails while it writes the archive it sends SIGHUP to its whole process group, which must not be ours.
+        // A Ctrl-C then ends it by the closed pipe, and the lock holds until it has cleaned up.
+        command.process_group(0);
         match command.stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
             Ok(child) => Ok(child),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BuildError::NoMmdebstrap { program }),

@@ -342,9 +342,21 @@ fn mmdebstrap_carries_the_lock_and_works_where_other_ids_can_pass() {
     let near =
         Yard::new(small(), &format!("{held}; case $TMPDIR in $here/images/.building-*) cat $here/stream.tar;; esac"));
     near.build().unwrap();
-    let far = Yard::new(small(), &format!("{held}; case $TMPDIR in /var/tmp/casemate-*) cat $here/stream.tar;; esac"));
+    let far =
+        Yard::new(small(), &format!("{held}; case $TMPDIR in /var/tmp/casemate-image-*) cat $here/stream.tar;; esac"));
     fs::set_permissions(far.dir.path(), Permissions::from_mode(0o700)).unwrap();
+    let left = Path::new(cleanup::ELSEWHERE).join(format!("{}dead", cleanup::prefix_elsewhere(&far.images.dir)));
+    fs::create_dir_all(left.join("mmdebstrap.x")).unwrap();
     far.build().unwrap();
+    assert!(!left.exists(), "a dead build's directory goes, wherever it is");
+}
+
+#[test]
+fn a_hang_up_that_mmdebstrap_sends_to_its_group_stays_there() {
+    // mmdebstrap does that when it cannot write its archive.
+    let group = "read -r _ _ _ _ group _ < /proc/$$/stat; [ $group = $$ ] || { echo 'E: shared group' >&2; exit 8; }";
+    let yard = Yard::new(small(), &format!("{group}; trap '' HUP; kill -HUP 0; cat $here/stream.tar"));
+    yard.build().unwrap();
 }
 
 #[test]
