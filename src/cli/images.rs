@@ -47,7 +47,7 @@ pub(crate) enum Failure {
     UnknownName { name: String, known: String },
     #[error("the image {name} was not built; `image build {name}` builds it")]
     NotBuilt { name: String },
-    #[error("cannot build {}", list(.0))]
+    #[error("{}", list(.0))]
     Build(Vec<BuildError>),
     #[error("{}", list(.0))]
     Verify(Vec<VerifyError>),

@@ -188,7 +188,7 @@ impl Build<'_> {
         // mmdebstrap works under subordinate ids, which cannot pass a private home directory.
         let work = match cleanup::open_to_all(place) {
             true => self.temporary(place, "work-")?,
-            false => self.temporary(Path::new("/var/tmp"), "casemate-image-")?,
+            false => self.temporary(Path::new(cleanup::ELSEWHERE), &cleanup::prefix_elsewhere(&self.images.dir))?,
         };
         let cache = self.images.dir.join("cache/debs").join(&self.recipe.suite).join(&self.recipe.name);
         let fresh = place.join("debs");
@@ -298,4 +298,4 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Bui
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use crate::image::digest::Digest;
 use crate::image::images::Images;
 use crate::image::mmdebstrap;
 use crate::image::recipe::Recipe;
@@ -13,11 +15,23 @@ use crate::image::recipe::Recipe;
 /// How the temporary directory of every build is called.
 pub(super) const PREFIX: &str = ".building-";
 
+/// Where mmdebstrap works if others cannot pass to the directory of images.
+pub(super) const ELSEWHERE: &str = "/var/tmp";
+
+/// How such a directory is called; the digest tells the builds for different directories of images apart.
+pub(super) fn prefix_elsewhere(dir: &Path) -> String {
+    format!("casemate-image-{}-", Digest::of(dir.as_os_str().as_bytes()).short())
+}
+
 /// Removes the leftovers of builds that died. To be called with the lock on the directory held.
 pub(super) fn leftovers(dir: &Path, program: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-            remove(&entry.path(), program);
+    let elsewhere = prefix_elsewhere(dir);
+    for (place, prefix) in [(dir, PREFIX), (Path::new(ELSEWHERE), &elsewhere)] {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            let ours = entry.metadata().is_ok_and(|found| found.uid() == rustix::process::geteuid().as_raw());
+            if ours && entry.file_name().to_string_lossy().starts_with(prefix) {
+                remove(&entry.path(), program);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -16,6 +17,10 @@ use crate::image::recipe::Recipe;
 /// How many of its last lines an error shows, and how much of each.
 const TAIL_LINES: usize = 12;
 const LINE_BYTES: usize = 400;
+
+/// The beginnings of what it says that a user wants to read; the rest is about its own directories and hooks.
+const STEPS: &[&str] =
+    &["running apt-get update", "downloading", "extracting", "installing", "cleaning package", "creating tarball"];
 
 /// One run.
 #[derive(Debug)]
@@ -110,6 +115,9 @@ impl Call<'_> {
             .env("TMPDIR", self.work)
             .env("LC_ALL", "C.UTF-8")
             .env("PATH", path());
+        // Where it fails while it writes the archive it sends SIGHUP to its whole process group, which must not be ours.
+        // A Ctrl-C then ends it by the closed pipe, and the lock holds until it has cleaned up.
+        command.process_group(0);
         match command.stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
             Ok(child) => Ok(child),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BuildError::NoMmdebstrap { program }),
@@ -167,7 +175,7 @@ fn follow(stderr: impl Read, step: &dyn Fn(&str)) -> String {
 fn keep(line: &mut Vec<u8>, tail: &mut VecDeque<String>, step: &dyn Fn(&str)) {
     let text: String = String::from_utf8_lossy(line).chars().filter(|char| !char.is_control()).collect();
     line.clear();
-    if let Some(said) = text.strip_prefix("I: ") {
+    if let Some(said) = text.strip_prefix("I: ").filter(|said| STEPS.iter().any(|step| said.starts_with(step))) {
         step(said.trim_end_matches('.'));
     }
     if !text.trim().is_empty() {
@@ -181,4 +189,60 @@ fn keep(line: &mut Vec<u8>, tail: &mut VecDeque<String>, step: &dyn Fn(&str)) {
 /// The program's name when the caller names no other.
 pub(super) fn default_program() -> PathBuf {
     PathBuf::from("mmdebstrap")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::recipe::Recipes;
+
+    fn argv(mirror: Option<&str>, archives: Option<(&str, &str)>) -> Vec<String> {
+        let recipes = Recipes::load(None).unwrap();
+        let call = Call {
+            program: Path::new("mmdebstrap"),
+            recipe: recipes.get("java").unwrap(),
+            mirror,
+            work: Path::new("/work"),
+            archives: archives.map(|(from, to)| Archives { from: Path::new(from), to: Path::new(to) }),
+            lock: &File::open("/dev/null").unwrap(),
+        };
+        call.argv().into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn asks_for_a_tar_stream_and_names_no_archive_by_itself() {
+        let expected = [
+            "--mode=unshare",
+            "--variant=essential",
+            "--format=tar",
+            "--include=openjdk-11-jdk-headless",
+            "--aptopt=Acquire::Retries \"3\"",
+            "bullseye",
+            "-",
+        ];
+        assert_eq!(argv(None, None), expected);
+        assert_eq!(argv(Some("file:/srv"), None).last().unwrap(), "file:/srv");
+    }
+
+    #[test]
+    fn quotes_the_directories_of_its_hooks_or_does_without_them() {
+        let hooks = argv(None, Some(("/a b", "/c$d")));
+        assert!(hooks.iter().any(|argument| argument == "--setup-hook=sync-in '/a b' /var/cache/apt/archives"));
+        assert!(hooks.iter().any(|argument| argument == "--customize-hook=sync-out /var/cache/apt/archives '/c$d'"));
+        assert_eq!(argv(None, Some(("/a'b", "/c"))), argv(None, None));
+    }
+
+    #[test]
+    fn follows_what_is_said_within_bounds() {
+        let mut said: Vec<u8> = b"I: downloading packages with apt...\nI: using /x as tempdir\n\n".to_vec();
+        said.extend(std::iter::repeat_n(b'x', 100_000));
+        said.extend((0..20).flat_map(|line| format!("\rE: \x1b[31mline {line}").into_bytes()));
+        let steps = std::sync::Mutex::new(Vec::new());
+        let tail = follow(said.as_slice(), &|step| steps.lock().unwrap().push(step.to_owned()));
+        assert_eq!(*steps.lock().unwrap(), ["downloading packages with apt"]);
+        assert_eq!(tail.lines().count(), TAIL_LINES);
+        assert_eq!(tail.lines().last(), Some("E: [31mline 19"));
+        let long = follow([b'y'; 5000].as_slice(), &|_| {});
+        assert_eq!(long.len(), LINE_BYTES);
+    }
 }
