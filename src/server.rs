@@ -27,6 +27,7 @@ use crate::seccomp::Profiles;
 use crate::service::{Admission, Capacity, Ledger};
 use crate::shutdown::Shutdown;
 use crate::store::memory::MemoryStore;
+use crate::telemetry::Tag;
 use crate::worker::{Pool, Sandbox};
 
 /// Where cgroups are mounted, for the service and for what it launches.
@@ -200,6 +201,9 @@ pub fn serve(
             let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);
             tokio::spawn(async move { shutdown.watch_signals(deadline).await })
         };
+        for address in &addresses {
+            tracing::info!(tag = %Tag::Http, "listening on http://{address}");
+        }
         ready(&addresses);
 
         shutdown.stop_accepting().cancelled().await;

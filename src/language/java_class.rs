@@ -27,7 +27,7 @@ const LONGEST: usize = super::definition::NAME_MAX - ".class".len();
 pub(super) fn find(source: &str) -> ClassName {
     let code = without_comments_and_strings(source);
     let words = words(&code);
-    let classes: Vec<usize> = (0..words.len().saturating_sub(1)).filter(|&i| words[i].text == "class").collect();
+    let classes: Vec<usize> = (0..words.len().saturating_sub(1)).filter(|&i| words[i].opens_class).collect();
     let public = classes.iter().copied().find(|&i| i > 0 && words[i - 1].text == "public" && words[i].after_space);
     let chosen = public.or_else(|| with_main(&code, &words, &classes)).or_else(|| classes.first().copied());
     let simple = chosen
@@ -46,6 +46,8 @@ struct Word<'a> {
     at: usize,
     /// Only white space stands between the word before and this one.
     after_space: bool,
+    /// It is `class`, and white space and a word follow.
+    opens_class: bool,
 }
 
 /// Runs of ASCII letters, digits and underscores.
@@ -65,15 +67,12 @@ fn words(code: &str) -> Vec<Word<'_>> {
         }
         let between = &code[end..start];
         let after_space = !between.is_empty() && between.chars().all(char::is_whitespace);
-        words.push(Word { text: &code[start..i], at: start, after_space });
+        words.push(Word { text: &code[start..i], at: start, after_space, opens_class: false });
         end = i;
     }
-    // `class` counts only where its name follows after white space, as in the rule.
     let follows: Vec<bool> = words.iter().skip(1).map(|w| w.after_space).chain([false]).collect();
     for (word, follows) in words.iter_mut().zip(follows) {
-        if word.text == "class" && !follows {
-            word.text = "";
-        }
+        word.opens_class = follows && word.text == "class";
     }
     words
 }
@@ -161,7 +160,7 @@ mod tests {
     proptest! {
         #[test]
         fn one_class_without_comments_or_strings_is_the_rule(
-            before in "[ \n]{0,3}(import java.util.\\*;)?[ \n]{0,3}", public in any::<bool>(),
+            before in "[ \n]{0,3}(import java\\.util\\.\\*;)?[ \n]{0,3}", public in any::<bool>(),
             name in "[A-Za-z_][A-Za-z0-9_]{0,20}",
         ) {
             let source = format!("{before}{}class {name} {{ int x; }}", if public { "public " } else { "" });

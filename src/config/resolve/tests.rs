@@ -1,3 +1,5 @@
+//! Tables of what the file and the environment may say, and of every mistake.
+
 use proptest::prelude::*;
 
 use super::*;

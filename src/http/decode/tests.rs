@@ -1,3 +1,5 @@
+//! Bodies as clients send them, well-formed and not.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Hostile archives, made here, and what becomes of them.
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;

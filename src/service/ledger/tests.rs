@@ -1,3 +1,5 @@
+//! The ledger against a simple model, over random orders of events.
+
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::pin;
