@@ -15,7 +15,7 @@ use oci_spec::runtime::{
 
 use crate::model::Limits;
 
-pub use identity::{JOB_UID, Ids};
+pub use identity::{Ids, JOB_UID};
 
 /// Where the init stands in every container.
 pub const INIT_PATH: &str = "/casemate/init";

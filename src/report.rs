@@ -86,7 +86,11 @@ mod tests {
             ),
             ("output", Evidence { stop: Some(Stop::Output), ..exited(0) }, Ok(Verdict::OutputLimit)),
             ("output cut, exit 0", Evidence { output: cut, ..exited(0) }, Ok(Verdict::OutputLimit)),
-            ("cancelled", Evidence { stop: Some(Stop::Cancelled), oom_kills: Some(1), ..exited(0) }, Ok(Verdict::Cancelled)),
+            (
+                "cancelled",
+                Evidence { stop: Some(Stop::Cancelled), oom_kills: Some(1), ..exited(0) },
+                Ok(Verdict::Cancelled),
+            ),
             ("no report", Evidence { wait: None, ..exited(0) }, Err(Fault::NoEvidence)),
         ];
         for (name, evidence, expected) in rows {

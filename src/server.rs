@@ -182,11 +182,8 @@ pub fn serve(
         let catalogue = Arc::new(definitions.languages.clone());
         let ground = ground(settings, definitions, delegated)?;
         let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
-        let capacity = Capacity {
-            workers: settings.max_workers,
-            queue: settings.queue_size,
-            waiting: settings.max_pending,
-        };
+        let capacity =
+            Capacity { workers: settings.max_workers, queue: settings.queue_size, waiting: settings.max_pending };
         let ledger = Arc::new(Ledger::open(admission, capacity, Arc::new(MemoryStore::new())).await?);
         let listeners = http::listen(&settings.listen, settings.port).await?;
         let addresses = listeners.addresses();
@@ -194,8 +191,7 @@ pub fn serve(
 
         let Ground { sandbox, images } = ground;
         let pool = Pool::start(settings.max_workers, &Arc::new(sandbox), &ledger);
-        let edge =
-            Edge { ledger: Arc::clone(&ledger), http: settings.http, cors: Cors::new(&settings.cors_origins) };
+        let edge = Edge { ledger: Arc::clone(&ledger), http: settings.http, cors: Cors::new(&settings.cors_origins) };
         let serving = tokio::spawn(http::serve(listeners, edge, shutdown.clone()));
         let signals = {
             let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);

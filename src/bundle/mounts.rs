@@ -58,12 +58,7 @@ fn bind(destination: &str, source: &Path, more: &[&str]) -> Result<Mount, OciSpe
     mount(destination, "bind", source, &options)
 }
 
-fn mount(
-    destination: &str,
-    kind: &str,
-    source: impl AsRef<Path>,
-    options: &[&str],
-) -> Result<Mount, OciSpecError> {
+fn mount(destination: &str, kind: &str, source: impl AsRef<Path>, options: &[&str]) -> Result<Mount, OciSpecError> {
     MountBuilder::default()
         .destination(destination)
         .typ(kind)

@@ -20,8 +20,11 @@ impl Dir {
     /// Opens `path`, known as `label` in messages.
     pub(super) fn open(path: &Path, label: &str) -> Result<Self, CgroupError> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = rustix::fs::open(path, flags, Mode::empty())
-            .map_err(|e| CgroupError::File { action: "open", file: label.to_owned(), source: e.into() })?;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| CgroupError::File {
+            action: "open",
+            file: label.to_owned(),
+            source: e.into(),
+        })?;
         Ok(Self { fd, label: label.to_owned() })
     }
 
@@ -43,8 +46,8 @@ impl Dir {
     /// Opens the child `name`.
     pub(super) fn existing(&self, name: &str) -> Result<Self, CgroupError> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::empty())
-            .map_err(|e| self.error("open", name, e.into()))?;
+        let fd =
+            rustix::fs::openat(&self.fd, name, flags, Mode::empty()).map_err(|e| self.error("open", name, e.into()))?;
         Ok(Self { fd, label: format!("{}/{name}", self.label) })
     }
 

@@ -60,9 +60,10 @@ impl Delegation {
         let dir = self.jobs.child("probe")?;
         let memory = Bytes::mib(16).0.to_string();
         let share = format!("100000 {CPU_PERIOD_US}");
-        let result = [("memory.max", memory.as_str()), ("memory.oom.group", "1"), ("pids.max", "8"), ("cpu.max", &share)]
-            .into_iter()
-            .try_for_each(|(file, value)| dir.write(file, value).and_then(|()| dir.expect(file, value)));
+        let result =
+            [("memory.max", memory.as_str()), ("memory.oom.group", "1"), ("pids.max", "8"), ("cpu.max", &share)]
+                .into_iter()
+                .try_for_each(|(file, value)| dir.write(file, value).and_then(|()| dir.expect(file, value)));
         self.jobs.remove("probe")?;
         result
     }

@@ -154,7 +154,9 @@ impl Launch {
         };
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let call = scope_call(manager, std::process::id(), &exe, &arguments);
-        let [program, words @ ..] = &call.argv[..] else { return LaunchError::Scope(std::io::ErrorKind::NotFound.into()) };
+        let [program, words @ ..] = &call.argv[..] else {
+            return LaunchError::Scope(std::io::ErrorKind::NotFound.into());
+        };
         LaunchError::Scope(Command::new(program).args(words).envs(call.env).exec())
     }
 }

@@ -65,9 +65,10 @@ impl Stage {
             let place = Path::new(place);
             place.is_dir() && keep.iter().all(|k| !k.starts_with(place))
         };
-        let root = PLACES.iter().find(|p| free(p)).map(PathBuf::from).ok_or_else(|| StageError::NoPlace {
-            in_use: keep.first().map(|k| k.to_path_buf()).unwrap_or_default(),
-        })?;
+        let root =
+            PLACES.iter().find(|p| free(p)).map(PathBuf::from).ok_or_else(|| StageError::NoPlace {
+                in_use: keep.first().map(|k| k.to_path_buf()).unwrap_or_default(),
+            })?;
         mount_tmpfs(&root, "mode=0711,size=64m,nr_inodes=16384")?;
         let stage = Self { root };
         for (dir, mode) in [("images", 0o711), ("state", 0o700), ("jobs", 0o711)] {

@@ -93,8 +93,7 @@ impl Runtime {
     /// The arguments of a call: what comes before the verb, the verb, and `rest`.
     #[must_use]
     pub fn arguments(&self, log: &Path, call: &str, rest: &[&str]) -> Vec<OsString> {
-        let mut words: Vec<OsString> =
-            vec!["--root".into(), self.state.clone().into(), "--log".into(), log.into()];
+        let mut words: Vec<OsString> = vec!["--root".into(), self.state.clone().into(), "--log".into(), log.into()];
         if self.kind == Kind::Crun {
             let manager = if self.makes_cgroup { "cgroupfs" } else { "disabled" };
             words.push(format!("--cgroup-manager={manager}").into());

@@ -158,12 +158,18 @@ fn mistakes(file: &str, rules: &[Rule]) -> Vec<ProfileError> {
             wrong(format!("argument {} does not exist: a system call has 0 to 5", arg.index));
         }
         if let Some(arg) = rule.args.iter().find(|arg| arg.equals & !arg.mask != 0) {
-            wrong(format!("`equals` {:#x} has bits that `mask` {:#x} hides: it could never hold", arg.equals, arg.mask));
+            wrong(format!(
+                "`equals` {:#x} has bits that `mask` {:#x} hides: it could never hold",
+                arg.equals, arg.mask
+            ));
         }
         for name in &rule.names {
             for other in seen.get(name.as_str()).into_iter().flatten() {
                 if other.args.is_empty() || rule.args.is_empty() || other.args == rule.args {
-                    wrong(format!("{name} is in rule {:?} already; only rules on different arguments add up", other.group));
+                    wrong(format!(
+                        "{name} is in rule {:?} already; only rules on different arguments add up",
+                        other.group
+                    ));
                 }
             }
             seen.entry(name).or_default().push(rule);
@@ -179,9 +185,8 @@ mod tests {
 
     fn parse(rules: &str) -> Result<Profile, String> {
         let text = format!(r#"{{"comment": "test", "rules": [{rules}]}}"#);
-        Profile::parse("t.json", &text, |_| None).map_err(|errors| {
-            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        })
+        Profile::parse("t.json", &text, |_| None)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 
     #[test]
@@ -191,8 +196,14 @@ mod tests {
             (r#"{"group":"g","action":"allow","comment":"","names":["read"]}"#, "what it is for"),
             (r#"{"group":"g","action":"allow","comment":"c","names":[]}"#, "at least one"),
             (r#"{"group":"g","action":"log","comment":"c","names":["read"]}"#, "log"),
-            (r#"{"group":"g","action":"allow","comment":"c","names":["read"],"args":[{"index":6,"equals":0}]}"#, "does not exist"),
-            (r#"{"group":"g","action":"allow","comment":"c","names":["read"],"args":[{"index":0,"mask":1,"equals":2}]}"#, "never hold"),
+            (
+                r#"{"group":"g","action":"allow","comment":"c","names":["read"],"args":[{"index":6,"equals":0}]}"#,
+                "does not exist",
+            ),
+            (
+                r#"{"group":"g","action":"allow","comment":"c","names":["read"],"args":[{"index":0,"mask":1,"equals":2}]}"#,
+                "never hold",
+            ),
             (r#"{"group":"g","action":"allow","comment":"c","names":["read","read"]}"#, "already"),
         ];
         for (rule, expected) in rows {

@@ -206,11 +206,7 @@ pub(super) async fn run(
 }
 
 /// Waits for the container's end and hurries it when there is a reason.
-async fn supervise(
-    container: &mut Container,
-    leaf: &Leaf,
-    watchdog: Watchdog<'_>,
-) -> Result<Option<Stop>, StepError> {
+async fn supervise(container: &mut Container, leaf: &Leaf, watchdog: Watchdog<'_>) -> Result<Option<Stop>, StepError> {
     let stop = tokio::select! {
         biased;
         _ = container.ended() => return Ok(None),

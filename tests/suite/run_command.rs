@@ -1,28 +1,14 @@
 //! `casemate run`: one file through the same sandbox, without the server; and the commands about images.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
-use crate::support::{Runtime, Settings, account, machine::Place};
+use crate::support::{Runtime, Settings, account, command};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
-/// Runs the binary with these arguments and this standard input, on a home of its own.
 fn casemate(runtime: Runtime, arguments: &[&str], input: &[u8]) -> Output {
-    let _place = Place::shared();
-    let home = account::directory("home");
-    let mut command = Settings::new(runtime).command(home.path());
-    command.env_remove("PORT").args(arguments);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    let input = input.to_vec();
-    // A program may end without reading; that is no mistake of the test.
-    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().expect("its end");
-    writer.join().expect("the writer");
-    output
+    command::casemate(&Settings::new(runtime), arguments, input)
 }
 
 fn file(directory: &Path, name: &str, text: &str) -> String {

@@ -17,6 +17,8 @@ pub enum Need {
     Images,
     /// An OCI runtime on the path.
     Runtime(Runtime),
+    /// `scmp_sys_resolver`, which knows the names of system calls as the installed libseccomp does.
+    Resolver,
     /// All of it: a job can run under this runtime.
     Sandbox(Runtime),
     /// The tests run as root: they look at what only root sees.
@@ -31,6 +33,7 @@ impl Need {
             Self::Delegation => delegation_missing(),
             Self::Images => images_missing(),
             Self::Runtime(runtime) => runtime_missing(runtime),
+            Self::Resolver => program_missing("scmp_sys_resolver", "seccomp"),
             Self::Sandbox(runtime) => account_missing()
                 .or_else(delegation_missing)
                 .or_else(images_missing)
@@ -69,10 +72,14 @@ fn images_missing() -> Option<String> {
 }
 
 fn runtime_missing(runtime: Runtime) -> Option<String> {
+    program_missing(runtime.name(), runtime.name())
+}
+
+fn program_missing(program: &str, package: &str) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let places = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
-    let found = places.map(|dir| Path::new(dir).join(runtime.name())).any(|file| file.is_file());
-    (!found).then(|| format!("{0} is not installed; type: sudo apt-get install {0}", runtime.name()))
+    let found = places.map(|dir| Path::new(dir).join(program)).any(|file| file.is_file());
+    (!found).then(|| format!("{program} is not installed; type: sudo apt-get install {package}"))
 }
 
 /// Whether the test must be left out. Panics instead unless `CMTEST_ALLOW_SKIP=1`; a skip is written to the file that

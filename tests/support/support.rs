@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod client;
+pub mod command;
 pub mod guard;
 pub mod machine;
 pub mod needs;
