@@ -139,6 +139,8 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
 fn mount_cgroup2() -> Result<(), StartError> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     let none: Option<&str> = None;
+    // The kernel refuses to mount cgroup2 upon itself; with something in between it does not.
+    mount(Some("tmpfs"), CGROUPS, Some("tmpfs"), flags, Some("size=4096")).map_err(StartError::CgroupMount)?;
     mount(Some("cgroup2"), CGROUPS, Some("cgroup2"), flags, none).map_err(StartError::CgroupMount)
 }
 

@@ -84,7 +84,10 @@ impl Launch {
         let mut mistakes = Vec::new();
         let languages = gather(Languages::load(overrides), &mut mistakes);
         let profiles = gather(Profiles::load(overrides), &mut mistakes);
-        let recipes = gather(Recipes::load(overrides), &mut mistakes);
+        let recipes = gather(
+            Recipes::load(overrides.map(|dir| dir.join("images")).as_deref().filter(|dir| dir.is_dir())),
+            &mut mistakes,
+        );
         if let Some(languages) = &languages {
             let names: Vec<&str> = languages.names().collect();
             if let Err(more) = self.settings.check_languages(&names) {

@@ -31,7 +31,8 @@ pub const MOUNT_POINTS: &[MountPoint] = &[
     directory("/proc"),
     directory("/sys"),
     directory("/dev"),
-    directory("/tmp"),
+    // runc gives a tmpfs the mode of the place that it covers, whatever its options say.
+    MountPoint { path: "/tmp", kind: Kind::Directory, mode: 0o1777 },
     directory("/code"),
     directory("/casemate"),
     // Process 1 of a container is bound here; a mount point of a file is a file.

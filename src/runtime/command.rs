@@ -135,6 +135,7 @@ fn words(log: &Path) -> String {
     match read {
         Ok(0) => "it said nothing".to_owned(),
         Ok(_) => String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(" "),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "it opened no log".to_owned(),
         Err(error) => format!("its log cannot be read: {error}"),
     }
 }

@@ -68,6 +68,8 @@ impl Sandbox {
         live: Option<Live<'_>>,
     ) -> (JobReport, Leftovers) {
         let mut leftovers = Leftovers::default();
+        let steps = usize::from(job.compile.is_some()) + job.runs.len();
+        tracing::info!(tag = %Tag::Exec(job.id), "{}: {steps} to carry out, each in a container", job.language);
         let report = match self.steps(job, cancel, live, &mut leftovers).await {
             Ok(report) => report,
             Err(fault) => JobReport::faulted(fault),

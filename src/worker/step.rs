@@ -16,13 +16,17 @@ use super::workdir::WorkdirError;
 use crate::bundle::init::{self, Report};
 use crate::bundle::{self, Plan};
 use crate::cgroup::{CgroupError, Delegation, Leaf};
-use crate::model::{CpuTime, Evidence, Fault, StepReport, Stop, Streams};
+use crate::model::{Captured, CpuTime, Evidence, Fault, StepReport, Stop, Streams};
 use crate::report::classify;
 use crate::runtime::reaper::Reaper;
 use crate::runtime::{Container, Create, Runtime, RuntimeError};
+use crate::telemetry::escaped;
 
 /// How long a killed container may take to be gone, and its pipes to close, before that is a fault of ours.
 const DYING: Duration = Duration::from_secs(10);
+
+/// The most of a runtime's words that is worth a log line, in bytes.
+const WORDS: usize = 2048;
 
 /// What went wrong on our side of a step.
 #[derive(Debug, Error)]
@@ -143,7 +147,10 @@ pub(super) async fn run(
         report: report_end.into(),
         join: leaf.join().map_err(StepError::Prepare)?,
     };
-    let container = place.insert(Container::create(at.runtime, at.reaper, create).await?);
+    let container = match Container::create(at.runtime, at.reaper, create).await {
+        Ok(container) => place.insert(container),
+        Err(error) => return Err(failed(error, &capture).await),
+    };
 
     leaf.arm(plan.limits).map_err(StepError::Limits)?;
     leaf.verify(plan.limits, container.pid()).map_err(StepError::Limits)?;
@@ -203,6 +210,16 @@ pub(super) async fn run(
     };
     let verdict = classify(&evidence, plan.limits).map_err(StepError::Unexplained)?;
     Ok(StepReport { verdict, evidence, limits: plan.limits.clone() })
+}
+
+/// A runtime that fails before it has opened its log writes to the standard error that is to become the job's.
+async fn failed(error: RuntimeError, capture: &Capture) -> StepError {
+    let said = timeout(DYING, capture.drain(None)).await;
+    if let Ok(Ok(Captured { stdout, stderr, .. })) = said {
+        let said = [stdout, stderr].concat();
+        tracing::error!("create: {}", escaped(&String::from_utf8_lossy(&said[..said.len().min(WORDS)])));
+    }
+    error.into()
 }
 
 /// Waits for the container's end and hurries it when there is a reason.

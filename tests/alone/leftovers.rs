@@ -48,7 +48,7 @@ fn nothing_is_left_of_ended_jobs(runtime: Runtime) {
         client.run("python", "print('warm')", None);
         client.run("c", program!("c/hello.c"), None);
     }
-    let (idle, files) = (Traces::now(), tree(server.home()));
+    let (idle, files) = (Traces::settled(Duration::from_secs(5)), tree(server.home()));
     let deadline = Instant::now() + Duration::from_secs(90);
     for id in every_ending(client) {
         client.finish(&id, deadline).expect("an end");

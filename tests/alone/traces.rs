@@ -23,6 +23,20 @@ impl Traces {
         Self { processes: processes(), cgroups: cgroups(), mounts: mounts() }
     }
 
+    /// Looks once nothing changes any more: a job's answer is there before what it leaves is cleared away.
+    pub fn settled(patience: Duration) -> Self {
+        let deadline = Instant::now() + patience;
+        let (mut last, mut same) = (Self::now(), 0);
+        while same < 10 {
+            assert!(Instant::now() < deadline, "it goes on changing: {last:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+            let now = Self::now();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+        }
+        last
+    }
+
     /// What is there now and was not in `self`. Asked again for a moment, since the kernel tears down in its own time.
     pub fn left_after(&self, patience: Duration) -> Vec<String> {
         let deadline = Instant::now() + patience;
