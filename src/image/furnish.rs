@@ -21,6 +21,12 @@ pub(super) fn furnish(root: BorrowedFd<'_>, unpacked: &mut Unpacked) -> Result<(
             Kind::Directory => {
                 let (parent, name) = parent(root, point.path)?;
                 make_directory(parent.as_fd(), name, point.path.as_bytes())?;
+                let made = open_beneath(parent.as_fd(), &[name], point.path.as_bytes())?;
+                rustix::fs::fchmod(&made, Mode::from_raw_mode(point.mode)).map_err(|errno| UnpackError::Write {
+                    operation: "set the mode of",
+                    path: point.path.to_owned(),
+                    source: errno.into(),
+                })?;
             }
         }
     }
