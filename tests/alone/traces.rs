@@ -29,7 +29,7 @@ impl Traces {
         let (mut last, mut same) = (Self::now(), 0);
         while same < 10 {
             assert!(Instant::now() < deadline, "it goes on changing: {last:#?}");
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
             let now = Self::now();
             same = if now == last { same + 1 } else { 0 };
             last = now;
