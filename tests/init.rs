@@ -1,6 +1,9 @@
 //! The containers' init, run for real on the host: as an ordinary process, which it does not notice, but which also
 //! means that the end of the pid namespace is not tested here.
 
+// A test that cannot go on ends with a panic; that is its report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
