@@ -1,3 +1,100 @@
-//! From a step to its `config.json`: a pure function of values.
+//! From a step to its `config.json`: a pure function of values. Built from nothing: what is not written here is not in
+//! the container (`tests/golden/` holds the whole result for every language and step).
 
+mod identity;
 pub mod init;
+mod limits;
+mod mounts;
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{
+    LinuxBuilder, LinuxCapabilitiesBuilder, LinuxSeccomp, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
+};
+
+use crate::model::Limits;
+
+pub use identity::{Ids, JOB_UID};
+
+/// Where the init stands in every container.
+pub const INIT_PATH: &str = "/casemate/init";
+
+/// Everything that a container is made of.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// The program and its arguments; the init starts it as its child.
+    pub argv: &'a [String],
+    /// Its whole environment.
+    pub env: &'a [(String, String)],
+    /// Where it starts.
+    pub cwd: &'a str,
+    /// What it may use.
+    pub limits: &'a Limits,
+    /// The filter of system calls.
+    pub seccomp: LinuxSeccomp,
+    /// The image's root file system, seen by the service.
+    pub rootfs: &'a Path,
+    /// The init, seen by the service.
+    pub init: &'a Path,
+    /// What becomes `/code`, seen by the service.
+    pub code: &'a Path,
+    /// Whether the step may write there.
+    pub code_writable: bool,
+    /// The block of ids that is this container's alone.
+    pub ids: Ids,
+    /// Where on cgroup v2 the runtime makes the leaf and sets the limits; `None` on v1, where the service has done so.
+    pub cgroup: Option<&'a str>,
+}
+
+/// The specification of `plan`.
+///
+/// # Errors
+/// When `oci-spec` misses a value, which is a mistake in this file.
+pub fn spec(plan: &Plan<'_>) -> Result<Spec, OciSpecError> {
+    let mut argv = vec![INIT_PATH.to_owned()];
+    argv.extend_from_slice(plan.argv);
+    let process = ProcessBuilder::default()
+        .terminal(false)
+        .user(UserBuilder::default().uid(JOB_UID).gid(JOB_UID).additional_gids(Vec::new()).build()?)
+        .args(argv)
+        .env(plan.env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>())
+        .cwd(plan.cwd)
+        .no_new_privileges(true)
+        .capabilities(no_capabilities()?)
+        .rlimits(limits::rlimits(plan.limits)?)
+        .build()?;
+    let mut linux = LinuxBuilder::default()
+        .uid_mappings(identity::mappings(plan.ids)?)
+        .gid_mappings(identity::mappings(plan.ids)?)
+        .namespaces(identity::namespaces()?)
+        .seccomp(plan.seccomp.clone())
+        .masked_paths(mounts::MASKED.map(String::from).to_vec())
+        .readonly_paths(mounts::READ_ONLY.map(String::from).to_vec())
+        .build()?;
+    linux.set_devices(None).set_resources(None).set_cgroups_path(None);
+    if let Some(path) = plan.cgroup {
+        linux.set_cgroups_path(Some(PathBuf::from(path))).set_resources(Some(limits::resources(plan.limits)?));
+    }
+    let mut spec = SpecBuilder::default()
+        .version("1.0.2")
+        .root(RootBuilder::default().path(plan.rootfs).readonly(true).build()?)
+        .mounts(mounts::mounts(plan)?)
+        .process(process)
+        .hostname("casemate")
+        .linux(linux)
+        .build()?;
+    spec.set_annotations(None).set_hooks(None);
+    Ok(spec)
+}
+
+fn no_capabilities() -> Result<oci_spec::runtime::LinuxCapabilities, OciSpecError> {
+    let none = std::collections::HashSet::new;
+    LinuxCapabilitiesBuilder::default()
+        .bounding(none())
+        .effective(none())
+        .inheritable(none())
+        .permitted(none())
+        .ambient(none())
+        .build()
+}

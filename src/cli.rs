@@ -1,6 +1,13 @@
 //! Commands, one file each. Parses arguments, makes one call into the library, prints. The only room that writes to the
 //! terminal.
 
+mod images;
+mod launch;
+mod progress;
+mod run;
+mod serve;
+mod setup;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -14,10 +21,30 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Set the machine up, then serve
+    Up,
+    /// Look what the machine lacks and mend it: packages, ids, cgroups, images
+    Setup,
+    /// Serve HTTP on a machine that is set up
+    Serve,
+    /// Run one file through the sandbox, without the server
+    Run(run::Arguments),
+    /// Build, list and verify the images that jobs run in
+    Image(images::Arguments),
+}
 
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {}
+    match Arguments::parse().command {
+        Command::Up => match setup::run() {
+            ExitCode::SUCCESS => serve::run(true),
+            failed => failed,
+        },
+        Command::Setup => setup::run(),
+        Command::Serve => serve::run(false),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Image(arguments) => setup::images(&arguments),
+    }
 }

@@ -1,1 +1,20 @@
 //! Settings: defaults, a file, the environment; one resolved value, every mistake at once.
+//!
+//! `table` has one row for each setting: its key, its default, what it accepts and what it is for. Defaults, both
+//! sources and the reference page all come from there. Which languages there are is not known here: see
+//! [`Settings::check_languages`].
+
+mod load;
+mod mistake;
+mod near;
+mod reference;
+mod resolve;
+mod settings;
+mod table;
+mod value;
+
+pub use load::{LoadError, load};
+pub use mistake::{Mistake, Origin};
+pub use reference::{Description, describe, reference};
+pub use resolve::Defaults;
+pub use settings::{HttpSettings, RuntimeChoice, Settings, StepPatches};

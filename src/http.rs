@@ -1,1 +1,19 @@
 //! The HTTP edge: connections, routes, decoding and encoding. Knows the service, never a worker or a container.
+
+mod body;
+mod connection;
+mod cors;
+mod decode;
+mod listen;
+mod monaco;
+mod output;
+mod problem;
+mod query;
+mod routes;
+mod stall;
+mod text;
+
+pub use connection::serve;
+pub use cors::Cors;
+pub use listen::{ListenError, Listeners, listen};
+pub use routes::Edge;

@@ -21,3 +21,6 @@ pub use report::{JobReport, Outcome, StepReport};
 pub use submission::{State, Submission};
 pub use units::{Bytes, CpuShare, CpuTime, Inodes, OpenFiles, Pids, WallTime};
 pub use verdict::Verdict;
+
+/// The job's directory in every container, and where every step starts.
+pub const CODE_PATH: &str = "/code";

@@ -1,1 +1,10 @@
-//! crun and runc: the four calls that a container's life needs, and the process behind it.
+//! crun and runc: the calls that a container's life needs, and the processes behind it.
+
+mod command;
+mod container;
+mod probe;
+pub mod reaper;
+
+pub use command::{Kind, Runtime, RuntimeError};
+pub use container::{Container, Create};
+pub use probe::{ProbeError, find};

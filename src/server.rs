@@ -1,1 +1,239 @@
 //! The composition root: builds every layer from the settings and drains them in reverse.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use thiserror::Error;
+
+use crate::bundle::init::INIT;
+use crate::cgroup::{CgroupError, Delegation, Hierarchies};
+use crate::config::{RuntimeChoice, Settings};
+use crate::host::ids::IdBlocks;
+use crate::host::provision::Delegated;
+use crate::host::stage::{Stage, StageError};
+use crate::host::userns::SUBORDINATE_IDS;
+use crate::http::{self, Cors, Edge, ListenError};
+use crate::image::{Image, ImageError, Images, Recipes, VerifyError};
+use crate::language::Languages;
+use crate::model::JobId;
+use crate::runtime::reaper::Reaper;
+use crate::runtime::{Kind, ProbeError, Runtime, find};
+use crate::seccomp::Profiles;
+use crate::service::{Admission, Capacity, Ledger};
+use crate::shutdown::Shutdown;
+use crate::store::memory::MemoryStore;
+use crate::telemetry::Tag;
+use crate::worker::{Pool, Sandbox};
+
+/// Where cgroups are mounted, for the service and for what it launches.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// Why the service cannot start.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub enum StartError {
+    #[error("an asynchronous runtime cannot be started")]
+    Tokio(#[source] io::Error),
+    #[error("limits cannot be enforced")]
+    Cgroup(#[from] CgroupError),
+    #[error("cgroup v2 cannot be mounted for the service")]
+    CgroupMount(#[source] Errno),
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error("an image is not what was built: `casemate image build --rebuild` makes it anew")]
+    Changed(#[from] VerifyError),
+    #[error("image {name} of language {language} is not there: run `casemate setup`, or `casemate image build {name}`")]
+    NoImage { name: String, language: String },
+    #[error("language {language} names image {name}, for which there is no recipe")]
+    NoRecipe { name: String, language: String },
+    #[error("language {language} names seccomp profile {name}, which there is not")]
+    NoProfile { name: String, language: String },
+    #[error(transparent)]
+    Runtime(#[from] ProbeError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("the store cannot be opened")]
+    Store(#[from] crate::store::StoreError),
+    #[error("signals cannot be listened to")]
+    Signals(#[source] io::Error),
+}
+
+/// What was read from files before any privilege was dropped.
+#[derive(Debug)]
+pub struct Definitions {
+    /// Languages, with the settings' limits applied.
+    pub languages: Languages,
+    /// Seccomp profiles.
+    pub profiles: Profiles,
+    /// Images.
+    pub recipes: Recipes,
+}
+
+/// A sandbox and what must live as long as it does.
+#[derive(Debug)]
+pub struct Ground {
+    /// The sandbox.
+    pub sandbox: Sandbox,
+    /// Held so that nobody removes an image under us.
+    images: Vec<Image>,
+}
+
+/// Builds the sandbox. To be called as process 1 of the service's namespaces, within a tokio runtime.
+///
+/// # Errors
+/// When anything is missing. Nothing is skipped: what cannot be enforced stops the start.
+pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegated) -> Result<Ground, StartError> {
+    let delegation = match delegated {
+        Delegated::V1 { memory, pids, cpu, cpuacct } => {
+            let [memory, pids, cpu, cpuacct] = [memory, pids, cpu, cpuacct].map(Clone::clone);
+            let instance = JobId::random().to_string();
+            let delegation = Delegation::v1(&Hierarchies { memory, pids, cpu, cpuacct }, &instance)?;
+            // crun refuses to work where it sees a hybrid hierarchy.
+            mount_cgroup2()?;
+            delegation
+        }
+        Delegated::V2 { .. } => {
+            mount_cgroup2()?;
+            Delegation::v2(Path::new(CGROUPS))?
+        }
+    };
+    let stage = Stage::build(INIT, &[&settings.home, &settings.images])?;
+    let images = stage_images(settings, &definitions, &stage)?;
+    let wanted = match settings.runtime {
+        RuntimeChoice::Auto => None,
+        RuntimeChoice::Crun => Some(Kind::Crun),
+        RuntimeChoice::Runc => Some(Kind::Runc),
+    };
+    let (kind, program, version) = find(wanted, settings.runtime_path.as_deref())?;
+    let runtime = Runtime {
+        kind,
+        program,
+        version,
+        state: stage.state(),
+        makes_cgroup: matches!(delegation, Delegation::V2(_)),
+        limit: settings.launch,
+    };
+    // After the probe, whose own child must not be waited for by anybody else.
+    let reaper = Reaper::start().map_err(StartError::Signals)?;
+    tracing::info!("{}, limits by {}", runtime.version, delegation.version());
+    let sandbox = Sandbox {
+        runtime,
+        reaper,
+        delegation,
+        stage,
+        ids: IdBlocks::new(1, SUBORDINATE_IDS),
+        languages: definitions.languages,
+        profiles: definitions.profiles,
+        launched: AtomicU64::new(0),
+    };
+    Ok(Ground { sandbox, images })
+}
+
+fn mount_cgroup2() -> Result<(), StartError> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let none: Option<&str> = None;
+    // The kernel refuses to mount cgroup2 upon itself; with something in between it does not.
+    mount(Some("tmpfs"), CGROUPS, Some("tmpfs"), flags, Some("size=4096")).map_err(StartError::CgroupMount)?;
+    mount(Some("cgroup2"), CGROUPS, Some("cgroup2"), flags, none).map_err(StartError::CgroupMount)
+}
+
+fn stage_images(settings: &Settings, definitions: &Definitions, stage: &Stage) -> Result<Vec<Image>, StartError> {
+    let store = Images::open(&settings.images)?;
+    let mut staged: Vec<Image> = Vec::new();
+    for language in definitions.languages.iter() {
+        let (name, language_name) = (language.image.clone(), language.name.clone());
+        for profile in language.profiles() {
+            if definitions.profiles.get(profile).is_none() {
+                return Err(StartError::NoProfile { name: profile.to_owned(), language: language_name });
+            }
+        }
+        if staged.iter().any(|image| image.name == name) {
+            continue;
+        }
+        let Some(recipe) = definitions.recipes.get(&name) else {
+            return Err(StartError::NoRecipe { name, language: language_name });
+        };
+        let Some(image) = store.find(recipe)? else {
+            return Err(StartError::NoImage { name, language: language_name });
+        };
+        store.check_quick(&image)?;
+        stage.add_image(&name, &image.rootfs)?;
+        staged.push(image);
+    }
+    Ok(staged)
+}
+
+/// Serves until it is told to stop. `ready` learns the addresses once jobs are taken.
+///
+/// # Errors
+/// When the service cannot start.
+pub fn serve(
+    settings: &Settings,
+    definitions: Definitions,
+    delegated: &Delegated,
+    ready: impl FnOnce(&[SocketAddr]),
+) -> Result<(), StartError> {
+    run(async {
+        let catalogue = Arc::new(definitions.languages.clone());
+        let ground = ground(settings, definitions, delegated)?;
+        let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
+        let capacity =
+            Capacity { workers: settings.max_workers, queue: settings.queue_size, waiting: settings.max_pending };
+        let ledger = Arc::new(Ledger::open(admission, capacity, Arc::new(MemoryStore::new())).await?);
+        let listeners = http::listen(&settings.listen, settings.port).await?;
+        let addresses = listeners.addresses();
+        let shutdown = Shutdown::new();
+
+        let Ground { sandbox, images } = ground;
+        let pool = Pool::start(settings.max_workers, &Arc::new(sandbox), &ledger);
+        let edge = Edge { ledger: Arc::clone(&ledger), http: settings.http, cors: Cors::new(&settings.cors_origins) };
+        let serving = tokio::spawn(http::serve(listeners, edge, shutdown.clone()));
+        let signals = {
+            let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);
+            tokio::spawn(async move { shutdown.watch_signals(deadline).await })
+        };
+        for address in &addresses {
+            tracing::info!(tag = %Tag::Http, "listening on http://{address}");
+        }
+        ready(&addresses);
+
+        shutdown.stop_accepting().cancelled().await;
+        tracing::info!("stopping: nothing new is accepted");
+        ledger.close();
+        tokio::select! {
+            () = pool.drained() => {}
+            () = shutdown.stop_now().cancelled() => {
+                tracing::info!("stopping: what still runs is ended");
+                ledger.cancel_running();
+                pool.drained().await;
+            }
+        }
+        shutdown.hurry();
+        signals.abort();
+        // An edge that ended by a panic has nothing left to drain.
+        let _ = serving.await;
+        drop(images);
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Runs `future` on a runtime of our own, which is gone afterwards.
+///
+/// # Errors
+/// When the runtime cannot be started, and what the future fails with.
+pub fn run<T>(future: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(StartError::Tokio)?;
+    runtime.block_on(future)
+}

@@ -1,1 +1,7 @@
-//! What the edge may ask for: admission and the ledger of every submission.
+//! What the edge may ask for: admission and the ledger of every submission. Knows no HTTP and no container.
+
+mod admit;
+mod ledger;
+
+pub use admit::{Admission, Catalogue, Request, StepPatches};
+pub use ledger::{Capacity, Ledger, Stats, Taken};

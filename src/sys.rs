@@ -1,1 +1,5 @@
 //! The kernel facilities that no safe crate wraps, one per file. The only unsafe code.
+
+pub mod fork;
+pub mod spawn;
+pub mod watch;

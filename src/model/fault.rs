@@ -23,6 +23,9 @@ pub enum Fault {
     /// The language was accepted earlier and is not known any more.
     #[error("the language is no longer available")]
     LanguageGone,
+    /// The submission could not be read back from the store.
+    #[error("the submission could not be read")]
+    Store,
     /// The service was stopped while the job ran.
     #[error("interrupted")]
     Interrupted,

@@ -1,0 +1,44 @@
+//! One [`Limits`] value as rlimits and, for cgroup v2, as the resources that the runtime sets.
+
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{
+    LinuxCpuBuilder, LinuxMemoryBuilder, LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, PosixRlimit,
+    PosixRlimitBuilder, PosixRlimitType,
+};
+
+use crate::cgroup::{CPU_PERIOD_US, quota_us, with_init};
+use crate::model::Limits;
+
+/// Limits of each process (getrlimit(2)). The CPU time one is a second line of defence behind the group's: it is a
+/// second higher, so that it never fires first.
+pub(super) fn rlimits(limits: &Limits) -> Result<Vec<PosixRlimit>, OciSpecError> {
+    let cpu_seconds = limits.cpu_time.0.div_ceil(1_000_000) + 1;
+    [
+        // A core pattern that is a pipe runs outside the sandbox (core(5)).
+        (PosixRlimitType::RlimitCore, 0),
+        (PosixRlimitType::RlimitCpu, cpu_seconds),
+        (PosixRlimitType::RlimitFsize, limits.file_size.0),
+        (PosixRlimitType::RlimitNofile, u64::from(limits.open_files.0)),
+        (PosixRlimitType::RlimitStack, limits.stack.0),
+    ]
+    .into_iter()
+    .map(|(kind, value)| PosixRlimitBuilder::default().typ(kind).hard(value).soft(value).build())
+    .collect()
+}
+
+/// What the runtime writes into the leaf. `swap` counts memory and swap together in this format, so that equal values
+/// leave no swap.
+pub(super) fn resources(limits: &Limits) -> Result<LinuxResources, OciSpecError> {
+    let memory = i64::try_from(limits.memory.0).unwrap_or(i64::MAX);
+    let pids = i64::from(with_init(limits.pids).0);
+    let mut resources = LinuxResourcesBuilder::default()
+        .memory(LinuxMemoryBuilder::default().limit(memory).swap(memory).build()?)
+        .pids(LinuxPidsBuilder::default().limit(pids).build()?)
+        .build()?;
+    resources.set_devices(None);
+    if let Some(quota) = quota_us(limits.cpu_share) {
+        let quota = i64::try_from(quota).unwrap_or(i64::MAX);
+        resources.set_cpu(Some(LinuxCpuBuilder::default().quota(quota).period(CPU_PERIOD_US).build()?));
+    }
+    Ok(resources)
+}

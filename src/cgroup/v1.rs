@@ -1,0 +1,235 @@
+//! cgroup v1, for hybrid hosts whose controllers are not on v2. A directory in each of four hierarchies was handed to
+//! the user once by root; everything below it is ours.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::unistd::Pid;
+
+use super::files::Dir;
+use super::{CPU_PERIOD_US, CgroupError, Usage};
+use crate::model::{Bytes, CpuTime, Limits, Pids};
+
+/// The directories that were handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hierarchies {
+    /// In the memory controller's hierarchy.
+    pub memory: PathBuf,
+    /// In the pids controller's.
+    pub pids: PathBuf,
+    /// In the cpu controller's.
+    pub cpu: PathBuf,
+    /// In the cpuacct controller's; often the same directory as `cpu`.
+    pub cpuacct: PathBuf,
+}
+
+#[derive(Debug)]
+struct Four {
+    memory: Dir,
+    pids: Dir,
+    cpu: Dir,
+    cpuacct: Dir,
+}
+
+impl Four {
+    fn each(&self, mut call: impl FnMut(&Dir) -> Result<(), CgroupError>) -> Result<(), CgroupError> {
+        [&self.memory, &self.pids, &self.cpu, &self.cpuacct].into_iter().try_for_each(&mut call)
+    }
+
+    fn map(&self, call: impl Fn(&Dir) -> Result<Dir, CgroupError>) -> Result<Self, CgroupError> {
+        Ok(Self {
+            memory: call(&self.memory)?,
+            pids: call(&self.pids)?,
+            cpu: call(&self.cpu)?,
+            cpuacct: call(&self.cpuacct)?,
+        })
+    }
+}
+
+/// Our part of four hierarchies.
+#[derive(Debug)]
+pub struct Delegation {
+    top: Four,
+    ours: std::sync::Arc<Four>,
+    instance: String,
+}
+
+impl Delegation {
+    pub(super) fn take(hierarchies: &Hierarchies, instance: &str) -> Result<Self, CgroupError> {
+        let top = Four {
+            memory: Dir::open(&hierarchies.memory, "memory")?,
+            pids: Dir::open(&hierarchies.pids, "pids")?,
+            cpu: Dir::open(&hierarchies.cpu, "cpu")?,
+            cpuacct: Dir::open(&hierarchies.cpuacct, "cpuacct")?,
+        };
+        let _turn = top.memory.wait_lock()?;
+        sweep(&top)?;
+        let ours = std::sync::Arc::new(top.map(|dir| dir.child(instance))?);
+        // Held until this service ends, however it ends: what is not locked belongs to nobody any more.
+        ours.memory.lock()?;
+        let delegation = Self { top, ours, instance: instance.to_owned() };
+        delegation.probe()?;
+        Ok(delegation)
+    }
+
+    /// Sets and reads back every limit once.
+    fn probe(&self) -> Result<(), CgroupError> {
+        let leaf = self.make("probe", Bytes::mib(16), Pids(8))?;
+        let result = leaf.arm_share(Some(100_000)).and_then(|()| {
+            leaf.expect_limits(Bytes::mib(16), Pids(8), Some(100_000))?;
+            leaf.dirs.cpuacct.number("cpuacct.usage").ok_or(CgroupError::Missing("cpuacct")).map(drop)
+        });
+        leaf.remove()?;
+        result
+    }
+
+    pub(super) fn leaf(&self, name: &str, limits: &Limits) -> Result<Leaf, CgroupError> {
+        self.make(name, limits.memory, super::with_init(limits.pids))
+    }
+
+    fn make(&self, name: &str, memory: Bytes, pids: Pids) -> Result<Leaf, CgroupError> {
+        let dirs = self.ours.map(|dir| if dir_is_shared(dir) { dir.child(name) } else { dir.new_child(name) })?;
+        let leaf = Leaf { dirs, parent: self.ours.clone(), name: name.to_owned() };
+        let memory = memory.0.to_string();
+        leaf.dirs.memory.write("memory.limit_in_bytes", &memory)?;
+        if leaf.dirs.memory.has("memory.memsw.limit_in_bytes") {
+            leaf.dirs.memory.write("memory.memsw.limit_in_bytes", &memory)?;
+        } else {
+            leaf.dirs.memory.write("memory.swappiness", "0")?;
+        }
+        leaf.dirs.pids.write("pids.max", &pids.0.to_string())?;
+        Ok(leaf)
+    }
+}
+
+/// Removes what dead services of this user left behind. Those that live hold a lock on their directory in the memory
+/// hierarchy.
+fn sweep(top: &Four) -> Result<(), CgroupError> {
+    let mut alive = Vec::new();
+    let mut locks = Vec::new();
+    for name in top.memory.children()? {
+        let Ok(dir) = top.memory.existing(&name) else { continue };
+        if dir.lock().is_ok() { locks.push(dir) } else { alive.push(name) }
+    }
+    top.each(|dir| {
+        for name in dir.children()?.into_iter().filter(|name| !alive.contains(name)) {
+            let Ok(service) = dir.existing(&name) else { continue };
+            for leaf in service.children()? {
+                service.existing(&leaf)?.kill_members();
+                remove_when_empty(&service, &leaf)?;
+            }
+            remove_when_empty(dir, &name)?;
+        }
+        Ok(())
+    })
+}
+
+/// `cpu` and `cpuacct` may be one hierarchy, where the second of the two finds the directory made.
+fn dir_is_shared(dir: &Dir) -> bool {
+    dir.has("cpu.shares") && dir.has("cpuacct.usage")
+}
+
+impl Drop for Delegation {
+    fn drop(&mut self) {
+        // The empty directory of a service that ended well; one that is not empty is swept at the next start.
+        let _ = self.top.each(|dir| dir.remove(&self.instance));
+    }
+}
+
+/// The four directories of one container.
+#[derive(Debug)]
+pub struct Leaf {
+    dirs: Four,
+    parent: std::sync::Arc<Four>,
+    name: String,
+}
+
+impl Leaf {
+    pub(super) fn join(&self) -> Result<Vec<OwnedFd>, CgroupError> {
+        let mut open = Vec::with_capacity(4);
+        self.dirs.each(|dir| {
+            open.push(dir.writable("cgroup.procs")?);
+            Ok(())
+        })?;
+        Ok(open)
+    }
+
+    pub(super) fn arm(&self, limits: &Limits) -> Result<(), CgroupError> {
+        self.arm_share(super::quota_us(limits.cpu_share))
+    }
+
+    fn arm_share(&self, quota_us: Option<u64>) -> Result<(), CgroupError> {
+        let Some(quota_us) = quota_us else { return Ok(()) };
+        self.dirs.cpu.write("cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
+        self.dirs.cpu.write("cpu.cfs_quota_us", &quota_us.to_string())
+    }
+
+    pub(super) fn verify(&self, limits: &Limits, pid: Pid) -> Result<(), CgroupError> {
+        self.expect_limits(limits.memory, super::with_init(limits.pids), super::quota_us(limits.cpu_share))?;
+        self.dirs.each(|dir| dir.expect_member(pid))
+    }
+
+    fn expect_limits(&self, memory: Bytes, pids: Pids, quota_us: Option<u64>) -> Result<(), CgroupError> {
+        let bytes = memory.0.to_string();
+        self.dirs.memory.expect("memory.limit_in_bytes", &bytes)?;
+        if self.dirs.memory.has("memory.memsw.limit_in_bytes") {
+            self.dirs.memory.expect("memory.memsw.limit_in_bytes", &bytes)?;
+        } else {
+            self.dirs.memory.expect("memory.swappiness", "0")?;
+        }
+        self.dirs.pids.expect("pids.max", &pids.0.to_string())?;
+        let Some(quota_us) = quota_us else { return Ok(()) };
+        self.dirs.cpu.expect("cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
+        self.dirs.cpu.expect("cpu.cfs_quota_us", &quota_us.to_string())
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        Usage {
+            cpu_time: self.dirs.cpuacct.number("cpuacct.usage").map(|ns| CpuTime(ns / 1000)),
+            memory_peak: self.dirs.memory.number("memory.max_usage_in_bytes").map(Bytes),
+            oom_kills: self.dirs.memory.keyed("memory.oom_control", "oom_kill"),
+            pids_refused: self.dirs.pids.keyed("pids.events", "max"),
+        }
+    }
+
+    /// "Notification about OOM" in the kernel's `admin-guide/cgroup-v1/memory.rst`: an eventfd and an open
+    /// `memory.oom_control`, registered through `cgroup.event_control`.
+    pub(super) fn oom_event(&self) -> Result<OwnedFd, CgroupError> {
+        let failed = |source: nix::errno::Errno| CgroupError::File {
+            action: "register",
+            file: "memory.oom_control".into(),
+            source: source.into(),
+        };
+        let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).map_err(failed)?;
+        let control = self.dirs.memory.readable("memory.oom_control")?;
+        let line = format!("{} {}", event.as_raw_fd(), control.as_raw_fd());
+        self.dirs.memory.write("cgroup.event_control", &line)?;
+        Ok(event.into())
+    }
+
+    pub(super) fn lift_cpu(&self) {
+        // If it cannot be lifted the group dies all the same, a little later.
+        let _ = self.dirs.cpu.write("cpu.cfs_quota_us", "-1");
+    }
+
+    pub(super) fn kill(&self) {
+        self.dirs.pids.kill_members();
+    }
+
+    pub(super) fn remove(&self) -> Result<(), CgroupError> {
+        self.parent.each(|dir| remove_when_empty(dir, &self.name))
+    }
+}
+
+/// A directory stays busy for a moment after its last process was reaped, and v1 has no event for it.
+fn remove_when_empty(dir: &Dir, name: &str) -> Result<(), CgroupError> {
+    for pause_ms in [0, 1, 2, 4, 8, 16, 32, 64, 128] {
+        std::thread::sleep(std::time::Duration::from_millis(pause_ms));
+        match dir.remove(name) {
+            Err(CgroupError::File { source, .. }) if source.raw_os_error() == Some(libc::EBUSY) => {}
+            result => return result,
+        }
+    }
+    dir.remove(name)
+}

@@ -1,0 +1,145 @@
+//! cgroup v2: one subtree, delegated to the user by systemd or by root (cgroups(7), "Cgroup delegation").
+//!
+//! ```text
+//! <root of our cgroup namespace>/   no process, so that controllers may be enabled below it
+//!     server/                       the service
+//!     jobs/<leaf>/                  one container, made by the runtime
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+
+use super::files::Dir;
+use super::{CPU_PERIOD_US, CgroupError, Usage};
+use crate::model::{Bytes, CpuTime, Limits};
+
+/// The controllers without which there are no limits to sell. `cpu` may be missing: systemd before 252 delegates only
+/// the other two to users; a share is then refused, not ignored.
+const NEEDED: [&str; 2] = ["memory", "pids"];
+
+/// Our subtree.
+#[derive(Debug)]
+pub struct Delegation {
+    jobs: Arc<Dir>,
+}
+
+impl Delegation {
+    /// Our own processes have left the root of the namespace already (`host::userns`).
+    pub(super) fn take(mount: &Path) -> Result<Self, CgroupError> {
+        let root = Dir::open(mount, "cgroup")?;
+        let offered = root.read("cgroup.controllers")?;
+        let has = |name: &str| offered.split_whitespace().any(|c| c == name);
+        if let Some(missing) = NEEDED.into_iter().find(|c| !has(c)) {
+            return Err(CgroupError::Missing(missing));
+        }
+        if !has("cpu") {
+            return Err(CgroupError::Missing("cpu"));
+        }
+        root.write("cgroup.subtree_control", "+memory +pids +cpu")?;
+        let jobs = root.child("jobs")?;
+        jobs.write("cgroup.subtree_control", "+memory +pids +cpu")?;
+        let delegation = Self { jobs: Arc::new(jobs) };
+        delegation.sweep()?;
+        delegation.probe()?;
+        Ok(delegation)
+    }
+
+    fn sweep(&self) -> Result<(), CgroupError> {
+        for name in self.jobs.children()? {
+            let leaf = self.leaf(&name);
+            leaf.kill();
+            leaf.remove()?;
+        }
+        Ok(())
+    }
+
+    /// Sets and reads back every limit once.
+    fn probe(&self) -> Result<(), CgroupError> {
+        let dir = self.jobs.child("probe")?;
+        let memory = Bytes::mib(16).0.to_string();
+        let share = format!("100000 {CPU_PERIOD_US}");
+        let result =
+            [("memory.max", memory.as_str()), ("memory.oom.group", "1"), ("pids.max", "8"), ("cpu.max", &share)]
+                .into_iter()
+                .try_for_each(|(file, value)| dir.write(file, value).and_then(|()| dir.expect(file, value)));
+        self.jobs.remove("probe")?;
+        result
+    }
+
+    pub(super) fn leaf(&self, name: &str) -> Leaf {
+        Leaf { jobs: self.jobs.clone(), name: name.to_owned() }
+    }
+}
+
+/// The cgroup of one container. The runtime makes it, so that it may not be there yet, or not any more.
+#[derive(Debug)]
+pub struct Leaf {
+    jobs: Arc<Dir>,
+    name: String,
+}
+
+impl Leaf {
+    /// Relative to the root of the cgroup namespace, which is where the runtime sees the mount.
+    pub(super) fn oci_path(&self) -> String {
+        format!("/jobs/{}", self.name)
+    }
+
+    /// The whole group goes when one of it is killed for memory (kernel 4.19).
+    pub(super) fn arm(&self) -> Result<(), CgroupError> {
+        self.jobs.existing(&self.name)?.write("memory.oom.group", "1")
+    }
+
+    pub(super) fn verify(&self, limits: &Limits, pid: Pid) -> Result<(), CgroupError> {
+        let dir = self.jobs.existing(&self.name)?;
+        dir.expect("memory.max", &limits.memory.0.to_string())?;
+        dir.expect("memory.oom.group", "1")?;
+        // Absent where the kernel was built or started without swap.
+        if dir.has("memory.swap.max") {
+            dir.expect("memory.swap.max", "0")?;
+        }
+        dir.expect("pids.max", &super::with_init(limits.pids).0.to_string())?;
+        if let Some(quota_us) = super::quota_us(limits.cpu_share) {
+            dir.expect("cpu.max", &format!("{quota_us} {CPU_PERIOD_US}"))?;
+        }
+        dir.expect_member(pid)
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        let Ok(dir) = self.jobs.existing(&self.name) else { return Usage::default() };
+        Usage {
+            cpu_time: dir.keyed("cpu.stat", "usage_usec").map(CpuTime),
+            // Kernel 5.19.
+            memory_peak: dir.number("memory.peak").map(Bytes),
+            oom_kills: dir.keyed("memory.events", "oom_kill"),
+            pids_refused: dir.keyed("pids.events", "max"),
+        }
+    }
+
+    pub(super) fn lift_cpu(&self) {
+        // If it cannot be lifted the group dies all the same, a little later.
+        let _ = self.jobs.existing(&self.name).and_then(|dir| dir.write("cpu.max", "max"));
+    }
+
+    pub(super) fn kill(&self) {
+        let Ok(dir) = self.jobs.existing(&self.name) else { return };
+        // `cgroup.kill` came with kernel 5.14.
+        if dir.write("cgroup.kill", "1").is_err() {
+            dir.kill_members();
+        }
+    }
+
+    pub(super) fn remove(&self) -> Result<(), CgroupError> {
+        let mut last = self.jobs.remove(&self.name);
+        for pause_ms in [1, 2, 4, 8, 16, 32, 64, 128] {
+            match last {
+                Err(CgroupError::File { ref source, .. }) if source.raw_os_error() == Some(libc::EBUSY) => {}
+                result => return result,
+            }
+            std::thread::sleep(std::time::Duration::from_millis(pause_ms));
+            last = self.jobs.remove(&self.name);
+        }
+        last
+    }
+}

@@ -1,0 +1,216 @@
+//! From the command line into the service's namespaces: who serves, with which settings, in which cgroup, as whom.
+//! Everything here happens before the first thread exists.
+
+use std::error::Error;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use nix::sys::prctl;
+use nix::unistd::{Gid, Uid, User, geteuid, setgroups, setresgid, setresuid};
+use thiserror::Error;
+
+use crate::config::{self, Defaults, LoadError, RuntimeChoice, Settings};
+use crate::host::ids::{Owner, SubIdsError, subordinate};
+use crate::host::provision::systemd::{Manager, scope_call};
+use crate::host::provision::{DelegateError, Delegated, Wanted, Who, WhoError, delegate, delegated};
+use crate::host::userns::{self, EnterError, Entered, Ranges};
+use crate::image::Recipes;
+use crate::language::Languages;
+use crate::seccomp::Profiles;
+use crate::server::Definitions;
+
+/// Why the service does not get as far as its namespaces.
+#[derive(Debug, Error)]
+#[allow(missing_docs)]
+pub(super) enum LaunchError {
+    #[error(transparent)]
+    Settings(#[from] LoadError),
+    #[error(transparent)]
+    Who(#[from] WhoError),
+    #[error("account {0} does not exist: run `casemate setup`")]
+    NoAccount(String),
+    #[error("account {0} cannot be looked up")]
+    Lookup(String, #[source] nix::errno::Errno),
+    #[error("{}", .0.join("\n"))]
+    Definitions(Vec<String>),
+    #[error(transparent)]
+    Delegate(#[from] DelegateError),
+    #[error("a systemd scope cannot be had")]
+    Scope(#[source] std::io::Error),
+    #[error("{0}; run `casemate setup`")]
+    SubIds(#[from] SubIdsError),
+    #[error("the privileges of root cannot be given up")]
+    Drop(#[source] nix::errno::Errno),
+    #[error("the cgroup of the service cannot be divided")]
+    Divide(#[source] std::io::Error),
+    #[error(transparent)]
+    Enter(#[from] EnterError),
+}
+
+/// Who serves and with which settings; nothing has been changed yet.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) settings: Settings,
+    pub(super) wanted: Wanted,
+    pub(super) who: Who,
+    settings_dir: PathBuf,
+}
+
+impl Launch {
+    /// Reads the settings for whoever calls.
+    pub(super) fn read() -> Result<Self, LaunchError> {
+        let root = geteuid().is_root();
+        let own = User::from_uid(geteuid()).ok().flatten().map(|user| user.dir);
+        let settings_dir = match own.filter(|_| !root) {
+            Some(home) => home.join(".config/casemate"),
+            None => PathBuf::from("/etc/casemate"),
+        };
+        let settings_dir = std::env::var_os("CASEMATE_SETTINGS").map_or(settings_dir, PathBuf::from);
+        let home = Who::discover(&Wanted::default())?.home;
+        let settings = config::load(&settings_dir, Defaults { home: home.clone() })?;
+        let wanted = Wanted {
+            account: settings.account.clone(),
+            home: (settings.home != home).then(|| settings.home.clone()),
+            runc: settings.runtime == RuntimeChoice::Runc,
+        };
+        let who = Who::discover(&wanted)?;
+        Ok(Self { settings, wanted, who, settings_dir })
+    }
+
+    /// Languages, profiles and recipes: ours and those of the settings directory.
+    pub(super) fn definitions(&self) -> Result<Definitions, LaunchError> {
+        let overrides = Some(self.settings_dir.as_path()).filter(|dir| dir.is_dir());
+        let mut mistakes = Vec::new();
+        let languages = gather(Languages::load(overrides), &mut mistakes);
+        let profiles = gather(Profiles::load(overrides), &mut mistakes);
+        let recipes = gather(
+            Recipes::load(overrides.map(|dir| dir.join("images")).as_deref().filter(|dir| dir.is_dir())),
+            &mut mistakes,
+        );
+        if let Some(languages) = &languages {
+            let names: Vec<&str> = languages.names().collect();
+            if let Err(more) = self.settings.check_languages(&names) {
+                mistakes.extend(more.iter().map(ToString::to_string));
+            }
+        }
+        match (languages, profiles, recipes) {
+            (Some(languages), Some(profiles), Some(recipes)) if mistakes.is_empty() => {
+                Ok(Definitions { languages, profiles, recipes })
+            }
+            _ => Err(LaunchError::Definitions(mistakes)),
+        }
+    }
+
+    /// The account that serves, where root started us.
+    fn account(&self) -> Result<Option<User>, LaunchError> {
+        if !self.who.service {
+            return Ok(None);
+        }
+        match User::from_name(&self.who.name) {
+            Ok(Some(user)) => Ok(Some(user)),
+            Ok(None) => Err(LaunchError::NoAccount(self.who.name.clone())),
+            Err(errno) => Err(LaunchError::Lookup(self.who.name.clone(), errno)),
+        }
+    }
+
+    /// Becomes the service account for good, where root started us.
+    pub(super) fn drop_root(&self) -> Result<(), LaunchError> {
+        let Some(user) = self.account()? else { return Ok(()) };
+        become_user(user.uid, user.gid).map_err(LaunchError::Drop)
+    }
+
+    /// Drops root for good and enters the namespaces. In the process that stays outside this returns its exit status
+    /// once the service has ended.
+    pub(super) fn enter(&self) -> Result<Inside, LaunchError> {
+        let account = self.account()?;
+        let found = if account.is_some() { delegate(&self.who) } else { delegated(&self.who) };
+        let delegated = match found {
+            Err(DelegateError::NotInScope) => return Err(self.in_scope()),
+            found => found?,
+        };
+        let uid = account.as_ref().map_or_else(geteuid, |user| user.uid);
+        if let (Delegated::V2 { directory, inside: false }, Some(user)) = (&delegated, &account) {
+            let name = format!("service-{}", std::process::id());
+            delegated.enter(&name, user.uid.as_raw(), user.gid.as_raw())?;
+            let control = directory.join("cgroup.subtree_control");
+            std::fs::write(control, "+memory +pids +cpu").map_err(LaunchError::Divide)?;
+        }
+        let ids = subordinate(Path::new("/"), Owner { name: &self.who.name, uid: Some(uid.as_raw()) })?;
+        self.drop_root()?;
+        let ranges = Ranges { uid: ids.uids.first, gid: ids.gids.first };
+        match userns::enter(ranges, || leave_top(&delegated))? {
+            Entered::Outer(status) => Ok(Inside::Ended(status)),
+            Entered::Inner => Ok(Inside::Serve(delegated)),
+        }
+    }
+
+    /// Starts this program again in a systemd scope of its own; returns only when that fails.
+    fn in_scope(&self) -> LaunchError {
+        let manager = match self.who.uid {
+            Some(uid) => Manager::User { uid },
+            None => Manager::System,
+        };
+        let exe = match std::env::current_exe() {
+            Ok(exe) => exe.to_string_lossy().into_owned(),
+            Err(error) => return LaunchError::Scope(error),
+        };
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let call = scope_call(manager, std::process::id(), &exe, &arguments);
+        let [program, words @ ..] = &call.argv[..] else {
+            return LaunchError::Scope(std::io::ErrorKind::NotFound.into());
+        };
+        LaunchError::Scope(Command::new(program).args(words).envs(call.env).exec())
+    }
+}
+
+/// What became of entering.
+#[derive(Debug)]
+pub(super) enum Inside {
+    /// This is the service.
+    Serve(Delegated),
+    /// This was the process outside, and the service has ended.
+    Ended(ExitCode),
+}
+
+/// On v2 a cgroup with processes of its own cannot hand controllers to its children, so that we go down one.
+fn leave_top(delegated: &Delegated) -> std::io::Result<()> {
+    if matches!(delegated, Delegated::V1 { .. }) {
+        return Ok(());
+    }
+    let own = std::fs::read_to_string("/proc/self/cgroup")?;
+    let at = crate::host::provision::systemd::own_path(&own).unwrap_or_default();
+    let Delegated::V2 { directory, inside } = delegated else { return Ok(()) };
+    let top = if *inside { directory.clone() } else { directory.join(format!("service-{}", std::process::id())) };
+    let server = top.join("server");
+    match std::fs::create_dir(&server) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    tracing::debug!("from cgroup {} into its child", at.display());
+    std::fs::write(server.join("cgroup.procs"), "0")
+}
+
+fn become_user(uid: Uid, gid: Gid) -> nix::Result<()> {
+    setgroups(&[])?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    // Changing ids makes a process undumpable, which gives its /proc files to root; newuidmap then refuses it.
+    prctl::set_dumpable(true)
+}
+
+fn gather<T, E: ToString>(loaded: Result<T, Vec<E>>, mistakes: &mut Vec<String>) -> Option<T> {
+    loaded.map_err(|errors| mistakes.extend(errors.iter().map(ToString::to_string))).ok()
+}
+
+/// An error with its causes on one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,208 @@
+//! `casemate run FILE`: one file through the same sandbox, without the server.
+
+// What the program prints is what this command prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::launch::{Inside, Launch, chain};
+use crate::language::Languages;
+use crate::model::{Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict};
+use crate::server;
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+use crate::worker::Stream;
+
+/// Exit statuses for what is no ending of the program's own. 124 is that of timeout(1).
+const TIMED_OUT: u8 = 124;
+const INTERNAL: u8 = 125;
+const NOT_COMPILED: u8 = 1;
+
+/// Runs one file through the sandbox; its output and exit status become ours.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The program
+    file: PathBuf,
+    /// Its language, where the file's name does not tell
+    #[arg(long, short)]
+    language: Option<String>,
+    /// Print the whole report as JSON in place of the program's output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match carry_out(arguments) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: {}", chain(error.as_ref()));
+            ExitCode::from(INTERNAL)
+        }
+    }
+}
+
+fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    let launch = Launch::read()?;
+    telemetry::init("warn");
+    let definitions = launch.definitions()?;
+    let file = &arguments.file;
+    let source = std::fs::read(file).map_err(|e| format!("{} cannot be read: {e}", file.display()))?;
+    let source = String::from_utf8(source).map_err(|_| format!("{} is not UTF-8", file.display()))?;
+    let language = name_of(&definitions.languages, arguments)?;
+    let mut stdin = Vec::new();
+    io::stdin().read_to_end(&mut stdin)?;
+    let patches = launch.settings.limits.get(&language).cloned().unwrap_or_default();
+    let known = definitions.languages.get(&language).ok_or("the language is gone")?;
+    let job = Job {
+        id: JobId::random(),
+        source,
+        compile: known.compile_limits().map(|limits| patches.compile.apply(limits)),
+        runs: vec![Run { stdin, limits: patches.run.apply(known.run_limits()) }],
+        streams: Streams::Separate,
+        language,
+    };
+    let delegated = match launch.enter()? {
+        Inside::Ended(status) => return Ok(status),
+        Inside::Serve(delegated) => delegated,
+    };
+    let json = arguments.json;
+    let report = server::run(async {
+        let ground = server::ground(&launch.settings, definitions, &delegated)?;
+        let (cancel, shutdown) = (CancellationToken::new(), Shutdown::new());
+        let signals = {
+            let (shutdown, deadline) = (shutdown.clone(), launch.settings.shutdown);
+            tokio::spawn(async move { shutdown.watch_signals(deadline).await })
+        };
+        let live = |stream: Stream, bytes: &[u8]| match stream {
+            Stream::Out => pass_on(&mut io::stdout().lock(), bytes),
+            Stream::Err => pass_on(&mut io::stderr().lock(), bytes),
+        };
+        let (report, leftovers) = {
+            let work = ground.sandbox.execute(&job, &cancel, if json { None } else { Some(&live) });
+            tokio::pin!(work);
+            tokio::select! {
+                done = &mut work => done,
+                () = shutdown.stop_accepting().cancelled() => {
+                    cancel.cancel();
+                    work.await
+                }
+            }
+        };
+        leftovers.clear().await;
+        signals.abort();
+        Ok(report)
+    })?;
+    if json {
+        println!("{:#}", shown(&job, &report));
+    } else {
+        explain(&report);
+    }
+    Ok(ExitCode::from(status(&report)))
+}
+
+/// A reader that is gone is no reason to stop the program: it would not notice outside either, until its next write.
+fn pass_on(to: &mut impl Write, bytes: &[u8]) {
+    let _ = to.write_all(bytes).and_then(|()| to.flush());
+}
+
+fn name_of(languages: &Languages, arguments: &Arguments) -> Result<String, String> {
+    let known = || languages.names().collect::<Vec<_>>().join(", ");
+    let Some(name) = &arguments.language else {
+        let extension = arguments.file.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        return languages
+            .iter()
+            .find(|language| language.extensions.iter().any(|e| e == extension))
+            .map(|language| language.name.clone())
+            .ok_or_else(|| {
+                let name = Path::new(&arguments.file).display();
+                format!("the name {name} does not tell the language; add --language with one of {}", known())
+            });
+    };
+    match languages.get(name) {
+        Some(language) => Ok(language.name.clone()),
+        None => Err(format!("language {name:?} is unknown; known are {}", known())),
+    }
+}
+
+/// The exit status, as a shell would have it.
+fn status(report: &JobReport) -> u8 {
+    match (&report.outcome, report.runs.first()) {
+        (Outcome::Ran, Some(step)) => match step.verdict {
+            Verdict::Ok => 0,
+            Verdict::ExitStatus(status) => status,
+            Verdict::Signal(signal) => signal.saturating_add(128),
+            Verdict::MemoryLimit => 137,
+            Verdict::TimeLimit => TIMED_OUT,
+            // As SIGXCPU and SIGXFSZ would have it.
+            Verdict::CpuLimit => 152,
+            Verdict::OutputLimit => 153,
+            Verdict::Cancelled => 130,
+        },
+        (Outcome::CompileFailed, _) => NOT_COMPILED,
+        (Outcome::Cancelled, _) => 130,
+        _ => INTERNAL,
+    }
+}
+
+/// What the program's own output does not say.
+fn explain(report: &JobReport) {
+    match (&report.outcome, report.runs.first(), &report.compile) {
+        (Outcome::CompileFailed, _, Some(step)) => {
+            pass_on(&mut io::stderr().lock(), &step.evidence.output.stdout);
+            pass_on(&mut io::stderr().lock(), &step.evidence.output.stderr);
+            eprintln!("casemate: not compiled: {}", words(step));
+        }
+        (Outcome::Faulted(fault), ..) => eprintln!("casemate: internal error: {fault}"),
+        (Outcome::Ran, Some(step), _) if !matches!(step.verdict, Verdict::Ok | Verdict::ExitStatus(_)) => {
+            eprintln!("casemate: {}", words(step));
+        }
+        _ => {}
+    }
+}
+
+fn words(step: &StepReport) -> String {
+    let limits = &step.limits;
+    match step.verdict {
+        Verdict::Ok => "exit status 0".into(),
+        Verdict::ExitStatus(status) => format!("exit status {status}"),
+        Verdict::Signal(signal) => format!("ended by signal {signal}"),
+        Verdict::MemoryLimit => format!("more memory than {} bytes", limits.memory),
+        Verdict::CpuLimit => format!("more processor time than {} s", limits.cpu_time.0 / 1_000_000),
+        Verdict::TimeLimit => format!("ran longer than {} s", limits.wall),
+        Verdict::OutputLimit => format!("printed more than {} bytes", limits.output),
+        Verdict::Cancelled => "cancelled".into(),
+    }
+}
+
+fn shown(job: &Job, report: &JobReport) -> Value {
+    json!({
+        "language": job.language,
+        "outcome": report.outcome,
+        "compile": report.compile.as_ref().map(step),
+        "runs": report.runs.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+fn step(step: &StepReport) -> Value {
+    let evidence = &step.evidence;
+    json!({
+        "verdict": step.verdict,
+        "stdout": String::from_utf8_lossy(&evidence.output.stdout),
+        "stderr": String::from_utf8_lossy(&evidence.output.stderr),
+        "output_bytes": evidence.output.seen,
+        "output_cut": evidence.output.cut,
+        "wall_ms": evidence.wall,
+        "cpu_us": evidence.cpu_time,
+        "memory_peak_bytes": evidence.memory_peak,
+        "oom_kills": evidence.oom_kills,
+        "forks_refused": evidence.pids_refused,
+        "limits": step.limits,
+    })
+}

@@ -1,0 +1,47 @@
+//! `casemate serve`: the service alone, on a machine that is set up.
+
+// A message about a start that failed has no other way to whoever typed the command.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use super::launch::{Inside, Launch, chain};
+use crate::{server, telemetry};
+
+/// Serves until told to stop. `greet` prints how to use the service once it is ready.
+pub(super) fn run(greet: bool) -> ExitCode {
+    match serve(greet) {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(greet: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let launch = Launch::read()?;
+    telemetry::init(&launch.settings.log);
+    let definitions = launch.definitions()?;
+    let delegated = match launch.enter()? {
+        Inside::Ended(status) => return Ok(status),
+        Inside::Serve(delegated) => delegated,
+    };
+    let ready = |addresses: &[SocketAddr]| {
+        if let Some(address) = addresses.first().filter(|_| greet) {
+            println!("casemate serves at http://{address}; try:\n{}", example(*address));
+        }
+    };
+    server::serve(&launch.settings, definitions, &delegated, ready)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Two lines for a shell: submit, and look at the result.
+fn example(address: SocketAddr) -> String {
+    let body = r#"{"language":"python","code":"print(6*7)"}"#;
+    format!(
+        "  curl -s http://{address}/submit -d '{body}'\n  curl -s 'http://{address}/result?id=ID'   # the ID that the first line printed"
+    )
+}

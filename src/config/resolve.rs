@@ -1,0 +1,211 @@
+//! Defaults, then the file, then the environment: each layer over the one before.
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::near::nearest;
+use super::table::{LIMITS, PLAIN, Preset, ROWS};
+use super::value::Raw;
+use super::{HttpSettings, Mistake, Origin, RuntimeChoice, Settings};
+use crate::model::Bytes;
+
+/// What the caller knows about who runs the service.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// The default of `home`.
+    pub home: PathBuf,
+}
+
+/// What every variable of ours begins with.
+pub const PREFIX: &str = "CASEMATE_";
+
+/// Variables that say where the file is, and are therefore no settings of it.
+pub const PLACES: [&str; 2] = ["CASEMATE_CONFIG", "CASEMATE_SETTINGS"];
+
+impl Settings {
+    /// The settings that follow from the text of the file (with its path, for messages) and the environment.
+    ///
+    /// # Errors
+    /// Every mistake in either of them.
+    pub fn resolve(
+        file: Option<(&Path, &str)>,
+        env: impl Iterator<Item = (String, String)>,
+        base: Defaults,
+    ) -> Result<Self, Vec<Mistake>> {
+        let mut layers = Layers { settings: blank(base), mistakes: Vec::new(), images: false };
+        for row in ROWS {
+            if let Preset::Text(text) = row.preset {
+                layers.set(row.key, &Raw::Variable(text.to_owned()), || Origin::Key(row.key.to_owned()));
+            }
+        }
+        if let Some((path, text)) = file {
+            layers.read_file(path, text);
+        }
+        layers.read_variables(env);
+        if !layers.images {
+            layers.settings.images = layers.settings.home.join("images");
+        }
+        if layers.mistakes.is_empty() { Ok(layers.settings) } else { Err(layers.mistakes) }
+    }
+}
+
+struct Layers {
+    settings: Settings,
+    mistakes: Vec<Mistake>,
+    /// Whether `images` was given.
+    images: bool,
+}
+
+impl Layers {
+    fn read_file(&mut self, path: &Path, text: &str) {
+        let origin = |offset: usize, key: &str| {
+            let before = text.get(..offset).unwrap_or(text);
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            let (line, column) = (before.matches('\n').count() + 1, line.chars().count() + 1);
+            Origin::File { path: path.to_owned(), line, column, key: key.to_owned() }
+        };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            let origin = origin(error.span().map_or(0, |span| span.start), "");
+            self.mistakes.push(Mistake::Notation { origin, problem: error.message().replace('\n', ", ") });
+        }
+        self.read_table("", table.get_ref(), &origin);
+    }
+
+    fn read_table(&mut self, above: &str, table: &DeTable<'_>, origin: &dyn Fn(usize, &str) -> Origin) {
+        for (name, value) in table {
+            let key = if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
+            match value.get_ref() {
+                DeValue::Table(inner) if is_table(&key) => self.read_table(&key, inner, origin),
+                leaf => self.set(&key, &Raw::from_toml(leaf), || origin(name.span().start, &key)),
+            }
+        }
+    }
+
+    fn read_variables(&mut self, env: impl Iterator<Item = (String, String)>) {
+        // Sorted, so that the order of the messages does not change from one start to the next.
+        let env: BTreeMap<String, String> = env.collect();
+        let mut seen: HashMap<String, (&str, &str)> = HashMap::new();
+        for (name, value) in &env {
+            if PLACES.contains(&name.as_str()) {
+                continue;
+            }
+            let plain = PLAIN.into_iter().find(|key| key.to_ascii_uppercase() == *name).map(str::to_owned);
+            let prefixed = || name.strip_prefix(PREFIX).map(|rest| rest.to_ascii_lowercase().replace("__", "."));
+            let Some(key) = plain.or_else(prefixed) else { continue };
+            if let Some((first, other)) = seen.insert(key.clone(), (name, value))
+                && other != value
+            {
+                self.mistakes.push(Mistake::Twice { first: first.to_owned(), second: name.clone() });
+            }
+            self.set(&key, &Raw::Variable(value.clone()), || Origin::Variable(name.clone()));
+        }
+    }
+
+    /// Sets one key, or notes what is wrong with it.
+    fn set(&mut self, key: &str, raw: &Raw, origin: impl Fn() -> Origin) {
+        let refused = |accepts: String| Mistake::Value { origin: origin(), value: raw.shown(), accepts };
+        if let Some(row) = ROWS.iter().find(|row| row.key == key) {
+            self.images |= key == "images";
+            if (row.set)(&mut self.settings, raw).is_none() {
+                self.mistakes.push(refused(row.accepts.to_owned()));
+            }
+        } else if is_table(key) {
+            self.mistakes.push(refused("a table of settings".to_owned()));
+        } else if let Some((language, step, row)) = limit(key) {
+            match raw.number().filter(|n| (row.min..=row.max).contains(n)) {
+                Some(n) => {
+                    let patches = self.settings.limits.entry(language.to_owned()).or_default();
+                    (row.set)(if step == "run" { &mut patches.run } else { &mut patches.compile }, n);
+                }
+                None => self.mistakes.push(refused(format!("a whole number, {} to {}", row.min, row.max))),
+            }
+        } else {
+            let origin = origin();
+            let near = suggestion(key).map(|near| match &origin {
+                Origin::Variable(_) => variable(&near),
+                _ => near,
+            });
+            self.mistakes.push(Mistake::Unknown { origin, near });
+        }
+    }
+}
+
+/// The variable of a key.
+pub fn variable(key: &str) -> String {
+    if PLAIN.contains(&key) {
+        key.to_ascii_uppercase()
+    } else {
+        PREFIX.to_owned() + &key.replace('.', "__").to_ascii_uppercase()
+    }
+}
+
+/// Whether a key may have others below it: `http`, `limits`, `limits.c`, `limits.c.run`.
+fn is_table(key: &str) -> bool {
+    let parts: Vec<_> = key.split('.').collect();
+    match parts.as_slice() {
+        ["http"] | ["limits"] => true,
+        ["limits", language] => !language.is_empty(),
+        ["limits", language, "run" | "compile"] => !language.is_empty(),
+        _ => false,
+    }
+}
+
+fn limit(key: &str) -> Option<(&str, &str, &'static super::table::LimitRow)> {
+    let (above, last) = key.strip_prefix("limits.")?.rsplit_once('.')?;
+    let (language, step) = above.rsplit_once('.')?;
+    let row = LIMITS.iter().find(|row| row.key == last)?;
+    (matches!(step, "run" | "compile") && !language.is_empty()).then_some((language, step, row))
+}
+
+fn suggestion(key: &str) -> Option<String> {
+    if let Some((above, last)) = key.rsplit_once('.')
+        && is_table(above)
+        && above.starts_with("limits.")
+    {
+        let steps = ["run", "compile"];
+        let names = LIMITS.iter().map(|row| row.key).filter(|_| above.matches('.').count() == 2);
+        let near = nearest(last, names.chain(steps.into_iter().filter(|_| above.matches('.').count() == 1)))?;
+        return Some(format!("{above}.{near}"));
+    }
+    nearest(key, ROWS.iter().map(|row| row.key)).map(str::to_owned)
+}
+
+/// A value of every field; the table's defaults overwrite all that have one.
+fn blank(base: Defaults) -> Settings {
+    Settings {
+        images: PathBuf::new(),
+        home: base.home,
+        mirror: None,
+        port: 0,
+        listen: Vec::new(),
+        max_workers: NonZeroUsize::MIN,
+        queue_size: 0,
+        max_pending: 0,
+        default_language: String::new(),
+        runtime: RuntimeChoice::Auto,
+        runtime_path: None,
+        http: HttpSettings {
+            body: Bytes(0),
+            header_time: Duration::ZERO,
+            body_time: Duration::ZERO,
+            write_time: Duration::ZERO,
+            connections: 0,
+            headers: 0,
+            header_bytes: Bytes(0),
+        },
+        cors_origins: Vec::new(),
+        limits: BTreeMap::new(),
+        shutdown: Duration::ZERO,
+        launch: Duration::ZERO,
+        account: String::new(),
+        log: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

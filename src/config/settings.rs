@@ -1,0 +1,94 @@
+//! The resolved settings: complete and in range.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::near::nearest;
+use super::{Mistake, Origin};
+use crate::model::{Bytes, LimitsPatch};
+
+/// Every setting. What each is for stands in the table of settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Settings {
+    pub home: PathBuf,
+    pub images: PathBuf,
+    pub mirror: Option<String>,
+    pub port: u16,
+    pub listen: Vec<IpAddr>,
+    pub max_workers: NonZeroUsize,
+    pub queue_size: usize,
+    pub max_pending: usize,
+    pub default_language: String,
+    pub runtime: RuntimeChoice,
+    pub runtime_path: Option<PathBuf>,
+    pub http: HttpSettings,
+    pub cors_origins: Vec<String>,
+    /// By name of the language.
+    pub limits: BTreeMap<String, StepPatches>,
+    pub shutdown: Duration,
+    pub launch: Duration,
+    pub account: String,
+    /// One of [`crate::telemetry::LEVELS`].
+    pub log: String,
+}
+
+/// The bounds of the HTTP edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct HttpSettings {
+    pub body: Bytes,
+    pub header_time: Duration,
+    pub body_time: Duration,
+    pub write_time: Duration,
+    pub connections: usize,
+    pub headers: usize,
+    pub header_bytes: Bytes,
+}
+
+/// Which OCI runtime to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuntimeChoice {
+    /// crun where it is installed, else runc.
+    Auto,
+    /// crun.
+    Crun,
+    /// runc.
+    Runc,
+}
+
+/// What the settings change of one language's limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepPatches {
+    /// The compile step.
+    pub compile: LimitsPatch,
+    /// Every run.
+    pub run: LimitsPatch,
+}
+
+impl Settings {
+    /// Checks each setting that names a language against the languages that there are.
+    ///
+    /// # Errors
+    /// A mistake for every name that is not among them.
+    pub fn check_languages(&self, known: &[&str]) -> Result<(), Vec<Mistake>> {
+        let default = ("default_language".to_owned(), &self.default_language);
+        let limits = self.limits.keys().map(|name| (format!("limits.{name}"), name));
+        let mistakes: Vec<_> = limits
+            .chain([default])
+            .filter(|(_, name)| !known.contains(&name.as_str()))
+            .map(|(key, name)| Mistake::Value {
+                origin: Origin::Key(key),
+                value: name.clone(),
+                accepts: match nearest(name, known.iter().copied()) {
+                    Some(near) => format!("one of {} (did you mean {near}?)", known.join(", ")),
+                    None => format!("one of {}", known.join(", ")),
+                },
+            })
+            .collect();
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+    }
+}

@@ -1,0 +1,309 @@
+//! One row for each setting.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::value::Raw;
+use super::{RuntimeChoice, Settings};
+use crate::model::{Bytes, LimitsPatch};
+use crate::telemetry::LEVELS;
+
+/// Where a default comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Preset {
+    /// This text, read as a variable would be.
+    Text(&'static str),
+    /// It follows from something else, as this says.
+    Derived(&'static str),
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Row {
+    /// The key of the file, tables before dots.
+    pub key: &'static str,
+    pub preset: Preset,
+    pub accepts: &'static str,
+    pub doc: &'static str,
+    /// `None` when the value is not accepted.
+    pub set: fn(&mut Settings, &Raw) -> Option<()>,
+}
+
+/// The four that have a variable of their own, without the prefix.
+pub const PLAIN: [&str; 4] = ["port", "max_workers", "queue_size", "default_language"];
+
+macro_rules! row {
+    ($key:literal, $preset:expr, $accepts:expr, $doc:literal, |$settings:ident, $raw:ident| $set:expr) => {
+        Row {
+            key: $key,
+            preset: $preset,
+            accepts: $accepts,
+            doc: $doc,
+            set: |$settings, $raw| {
+                $set;
+                Some(())
+            },
+        }
+    };
+}
+
+const ANY_PATH: &str = "an absolute path";
+const MILLISECONDS: &str = "milliseconds, 1 to 86400000";
+
+/// Every setting except `limits`.
+// The macro adds the semicolon that the lint misses in some rows.
+#[allow(clippy::semicolon_if_nothing_returned)]
+pub const ROWS: &[Row] = &[
+    row!(
+        "port",
+        Preset::Text("8080"),
+        "a port number, 0 to 65535 (0 takes any free one)",
+        "The port of the HTTP service, the same on every address.",
+        |s, raw| s.port = u16::try_from(raw.number()?).ok()?
+    ),
+    row!(
+        "listen",
+        Preset::Text("127.0.0.1,::1"),
+        "IP addresses, at least one",
+        "The addresses to listen on. `::` is IPv6 only; list `0.0.0.0` beside it to have both.",
+        |s, raw| s.listen = addresses(raw)?
+    ),
+    row!("max_workers", Preset::Text("3"), "a whole number, 1 to 1024", "Jobs that run at the same time.", |s, raw| {
+        s.max_workers = NonZeroUsize::new(whole(raw, 1, 1024)?)?
+    }),
+    row!(
+        "queue_size",
+        Preset::Text("100"),
+        "a whole number, 1 to 1000000",
+        "Places of the bounded queue. Further submissions wait as `pending`.",
+        |s, raw| s.queue_size = whole(raw, 1, 1_000_000)?
+    ),
+    row!(
+        "max_pending",
+        Preset::Text("10000"),
+        "a whole number, 1 to 100000000",
+        "Submissions that may wait, `queued` and `pending` together. Further ones are refused with 503.",
+        |s, raw| s.max_pending = whole(raw, 1, 100_000_000)?
+    ),
+    row!(
+        "default_language",
+        Preset::Text("python"),
+        "the name of a language",
+        "The language of a submission that names none.",
+        |s, raw| s.default_language = raw.text()?.to_owned()
+    ),
+    row!(
+        "home",
+        Preset::Derived("`/var/lib/casemate` for root and the service account, `~/.local/share/casemate` for a user"),
+        ANY_PATH,
+        "The directory of everything that is kept.",
+        |s, raw| s.home = path(raw)?
+    ),
+    row!(
+        "images",
+        Preset::Derived("`images` in `home`"),
+        ANY_PATH,
+        "The directory of the language images.",
+        |s, raw| s.images = path(raw)?
+    ),
+    row!(
+        "mirror",
+        Preset::Derived("the archive that the build tool finds by itself"),
+        "an http, https or file URL",
+        "The package mirror that images are built from.",
+        |s, raw| s.mirror = Some(url(raw)?)
+    ),
+    row!(
+        "runtime",
+        Preset::Text("auto"),
+        "auto, crun or runc",
+        "The OCI runtime; `auto` takes crun where it is installed.",
+        |s, raw| s.runtime = match raw.text()? {
+            "auto" => RuntimeChoice::Auto,
+            "crun" => RuntimeChoice::Crun,
+            "runc" => RuntimeChoice::Runc,
+            _ => return None,
+        }
+    ),
+    row!(
+        "runtime_path",
+        Preset::Derived("looked for in `PATH`"),
+        ANY_PATH,
+        "The program of the OCI runtime.",
+        |s, raw| s.runtime_path = Some(path(raw)?)
+    ),
+    row!(
+        "account",
+        Preset::Text("casemate"),
+        "the name of a system account",
+        "The account that the service runs as when it is started as root.",
+        |s, raw| s.account = account(raw)?
+    ),
+    row!(
+        "shutdown_ms",
+        Preset::Text("20000"),
+        MILLISECONDS,
+        "What running jobs get to finish in after the first SIGTERM or SIGINT. A second signal ends them at once.",
+        |s, raw| s.shutdown = millis(raw)?
+    ),
+    row!("launch_ms", Preset::Text("10000"), MILLISECONDS, "The time-out of one call of the OCI runtime.", |s, raw| {
+        s.launch = millis(raw)?
+    }),
+    row!(
+        "log",
+        Preset::Text("info"),
+        "off, error, warn, info, debug or trace",
+        "The least important lines that are still logged.",
+        |s, raw| s.log = LEVELS.into_iter().find(|level| raw.text() == Some(level))?.to_owned()
+    ),
+    row!(
+        "cors_origins",
+        Preset::Text("*"),
+        "`*`, or origins such as https://example.org",
+        "The origins whose pages may use the service.",
+        |s, raw| s.cors_origins = origins(raw)?
+    ),
+    row!(
+        "http.body_bytes",
+        Preset::Text("4194304"),
+        "bytes, 1 to 1073741824",
+        "The largest request body. A larger one is answered with 413.",
+        |s, raw| s.http.body = Bytes(within(raw, 1, 1 << 30)?)
+    ),
+    row!(
+        "http.body_ms",
+        Preset::Text("30000"),
+        MILLISECONDS,
+        "The time in which a request body must arrive. A slower one is answered with 408.",
+        |s, raw| s.http.body_time = millis(raw)?
+    ),
+    row!(
+        "http.header_ms",
+        Preset::Text("10000"),
+        MILLISECONDS,
+        "The time in which a request's head must arrive, also what an idle connection is kept open for.",
+        |s, raw| s.http.header_time = millis(raw)?
+    ),
+    row!(
+        "http.write_ms",
+        Preset::Text("30000"),
+        MILLISECONDS,
+        "How long a client may take nothing of a reply before the connection is closed.",
+        |s, raw| s.http.write_time = millis(raw)?
+    ),
+    row!(
+        "http.connections",
+        Preset::Text("1000"),
+        "a whole number, 1 to 100000",
+        "Connections served at the same time. Further ones wait to be accepted.",
+        |s, raw| s.http.connections = whole(raw, 1, 100_000)?
+    ),
+    row!(
+        "http.headers",
+        Preset::Text("100"),
+        "a whole number, 1 to 1000",
+        "Header fields of one request. More are answered with 431.",
+        |s, raw| s.http.headers = whole(raw, 1, 1000)?
+    ),
+    row!(
+        "http.header_bytes",
+        Preset::Text("32768"),
+        "bytes, 8192 to 1048576",
+        "The size of one request's head. A larger one is answered with 431.",
+        |s, raw| s.http.header_bytes = Bytes(within(raw, 8192, 1 << 20)?)
+    ),
+];
+
+/// One of the keys below `limits.<language>.run` and `limits.<language>.compile`.
+#[derive(Debug)]
+pub struct LimitRow {
+    pub key: &'static str,
+    pub min: u64,
+    pub max: u64,
+    pub doc: &'static str,
+    pub set: fn(&mut LimitsPatch, u64),
+}
+
+macro_rules! limit {
+    ($field:ident, $min:literal ..= $max:literal, $doc:literal) => {
+        LimitRow {
+            key: stringify!($field),
+            min: $min,
+            max: $max,
+            doc: $doc,
+            // The range of the row lies within the field's type.
+            set: |patch, n| patch.$field = n.try_into().ok(),
+        }
+    };
+}
+
+/// The fields of [`LimitsPatch`].
+pub const LIMITS: &[LimitRow] = &[
+    limit!(memory_mib, 4..=1_048_576, "Memory of all processes together, in MiB; there is no swap."),
+    limit!(cpu_percent, 0..=102_400, "Share of one processor in percent, measured over one second; 0 is no throttle."),
+    limit!(cpu_seconds, 1..=86_400, "Processor time of all processes together, in seconds."),
+    limit!(wall_ms, 1..=86_400_000, "Wall-clock time, in milliseconds."),
+    limit!(pids, 1..=32_768, "Processes and threads alive at once."),
+    limit!(open_files, 4..=1_048_576, "Open files of each process."),
+    limit!(stack_mib, 1..=1_048_576, "Stack of the main thread, in MiB."),
+    limit!(file_mib, 0..=1_048_576, "Largest file that can be written, in MiB."),
+    limit!(output_bytes, 0..=1_073_741_824, "Output that is kept, in bytes; more ends the step."),
+    limit!(tmp_mib, 1..=1_048_576, "Size of `/tmp`, in MiB; counts as memory."),
+    limit!(tmp_inodes, 2..=100_000_000, "Files and directories in `/tmp`."),
+];
+
+fn within(raw: &Raw, min: u64, max: u64) -> Option<u64> {
+    raw.number().filter(|n| (min..=max).contains(n))
+}
+
+fn whole(raw: &Raw, min: u64, max: u64) -> Option<usize> {
+    within(raw, min, max)?.try_into().ok()
+}
+
+fn millis(raw: &Raw) -> Option<Duration> {
+    within(raw, 1, 86_400_000).map(Duration::from_millis)
+}
+
+fn path(raw: &Raw) -> Option<PathBuf> {
+    raw.text().map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+fn addresses(raw: &Raw) -> Option<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for text in raw.list()? {
+        let address = text.parse().ok()?;
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    (!addresses.is_empty()).then_some(addresses)
+}
+
+fn url(raw: &Raw) -> Option<String> {
+    let text = raw.text()?;
+    let rest = ["http://", "https://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme))?;
+    (!rest.is_empty() && !rest.contains(char::is_whitespace)).then(|| text.to_owned())
+}
+
+/// What useradd(8) takes without being asked twice.
+fn account(raw: &Raw) -> Option<String> {
+    let name = raw.text()?;
+    let first = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let rest = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+    (first && rest && name.len() <= 32).then(|| name.to_owned())
+}
+
+/// An origin is a scheme, a host and perhaps a port, nothing after it (RFC 6454, 6.2).
+fn origins(raw: &Raw) -> Option<Vec<String>> {
+    let items = raw.list()?;
+    let origin = |item: &str| {
+        item.split_once("://").is_some_and(|(scheme, host)| {
+            let plain = |b: u8| b.is_ascii_graphic() && !b"/?#@\"\\,".contains(&b);
+            !scheme.is_empty() && !host.is_empty() && scheme.bytes().chain(host.bytes()).all(plain)
+        })
+    };
+    let fine = items == ["*"] || (!items.is_empty() && items.iter().all(|item| origin(item)));
+    fine.then(|| items.into_iter().map(ToOwned::to_owned).collect())
+}

@@ -1,0 +1,244 @@
+//! What was found, in words: for set-up's last look and for a service that cannot start. Pure.
+
+use super::delegation::Delegation;
+use super::layout::CgroupLayout;
+use super::reboot::Init;
+use super::state::{Home, Ids, State};
+use super::who::Who;
+
+/// How one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// As it should be.
+    Ok,
+    /// The service cannot do without it.
+    Missing,
+    /// It works, and there is something to know.
+    Advice,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub name: String,
+    /// How it stands.
+    pub standing: Standing,
+    /// What that means.
+    pub meaning: String,
+    /// What mends it, to be typed; or in words, where no command does.
+    pub mend: Option<String>,
+}
+
+const SETUP: &str = "casemate setup";
+
+fn ok(name: &str, meaning: impl Into<String>) -> Finding {
+    Finding { name: name.to_owned(), standing: Standing::Ok, meaning: meaning.into(), mend: None }
+}
+
+fn missing(name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Finding {
+    Finding { name: name.to_owned(), standing: Standing::Missing, meaning: meaning.into(), mend: Some(mend.into()) }
+}
+
+/// Everything that was looked at, in the order in which it is needed.
+#[must_use]
+pub fn findings(state: &State, who: &Who) -> Vec<Finding> {
+    let mut all = programs(state);
+    all.extend(kernel(state));
+    if who.service {
+        all.push(match state.uid {
+            None => missing("account", format!("there is no account {}", who.name), SETUP),
+            Some(0) => missing("account", format!("{} is root", who.name), "name another account in the settings"),
+            Some(uid) => ok("account", format!("{} (uid {uid})", who.name)),
+        });
+    }
+    all.push(home(state, who));
+    all.push(ids(&state.ids, who));
+    all.push(delegation(state, who));
+    all.extend(reboot(state, who));
+    all
+}
+
+fn programs(state: &State) -> Vec<Finding> {
+    let found = &state.found;
+    let present = found.present.iter().map(|(need, path)| {
+        let path_text = path.display().to_string();
+        if found.powerless.contains(path) {
+            let meaning = format!("{path_text} has no setuid bit or file capability, or lies on a nosuid mount");
+            missing(need.what, meaning, SETUP)
+        } else {
+            ok(short(need.what), path_text)
+        }
+    });
+    let absent = found.missing.iter().map(|need| {
+        missing(short(need.what), format!("not found; it {} (package {})", need.purpose, need.package), SETUP)
+    });
+    present.chain(absent).collect()
+}
+
+/// The last component of a path, or a program's name.
+fn short(what: &'static str) -> &'static str {
+    what.rsplit('/').next().unwrap_or(what)
+}
+
+fn kernel(state: &State) -> Vec<Finding> {
+    let kernel = &state.kernel;
+    let name = "user namespaces";
+    let mut all = Vec::new();
+    if kernel.max_user_namespaces == Some(0) {
+        all.push(missing(name, "the kernel allows none", "sysctl -w user.max_user_namespaces=15000"));
+    }
+    if kernel.unprivileged_clone == Some(0) {
+        all.push(missing(name, "the kernel leaves them to root", "sysctl -w kernel.unprivileged_userns_clone=1"));
+    }
+    if kernel.apparmor_restricts.is_some_and(|value| value != 0) {
+        let mend = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
+        all.push(missing(name, "AppArmor takes their capabilities away", mend));
+    }
+    if kernel.no_new_privs {
+        let meaning = "this process has no_new_privs set, so newuidmap cannot work";
+        all.push(missing("privileges", meaning, "start it without (systemd: NoNewPrivileges=no)"));
+    }
+    if all.is_empty() {
+        all.push(ok(name, "allowed"));
+    }
+    all
+}
+
+fn home(state: &State, who: &Who) -> Finding {
+    let path = who.home.display();
+    match state.home {
+        Home::Ready => ok("home", path.to_string()),
+        Home::Missing => missing("home", format!("{path} is not there"), SETUP),
+        Home::Closed => missing("home", format!("{path} must be open for passing through (mode 0711)"), SETUP),
+        Home::Foreign { owner } => {
+            missing("home", format!("{path} belongs to uid {owner}"), "move it away, or name another home")
+        }
+    }
+}
+
+fn ids(ids: &Ids, who: &Who) -> Finding {
+    match (ids.uids, ids.gids) {
+        (Some(uids), Some(gids)) => {
+            let meaning = format!("uids from {}, gids from {}, {} each", uids.first, gids.first, uids.count);
+            ok("subordinate ids", meaning)
+        }
+        _ => missing(
+            "subordinate ids",
+            format!("{} has no range of 65536 in both /etc/subuid and /etc/subgid", who.name),
+            SETUP,
+        ),
+    }
+}
+
+fn delegation(state: &State, who: &Who) -> Finding {
+    let name = "cgroup";
+    match &state.delegation {
+        Delegation::Ready => {
+            let directories = state.layout.directories(&who.cgroup_name());
+            ok(name, directories.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" "))
+        }
+        Delegation::AtStart => ok(name, "systemd delegates one when the service starts"),
+        Delegation::Incomplete => missing(name, format!("{} may not set limits", who.name), SETUP),
+        Delegation::Foreign { directory, owner } => {
+            let path = directory.display();
+            missing(name, format!("{path} belongs to uid {owner}"), format!("rmdir {path}; {SETUP}"))
+        }
+        Delegation::Nowhere(why) => missing(name, why.to_string(), "use a kernel or container with writable cgroups"),
+        Delegation::UserManager(manager) => match manager.lacks() {
+            _ if !manager.lingers || manager.controllers.is_none() => {
+                missing(name, format!("the systemd manager of {} does not run", who.name), SETUP)
+            }
+            lacks if lacks.is_empty() => ok(name, "the user's systemd manager delegates one when the service starts"),
+            lacks => {
+                let meaning = format!("systemd does not yet delegate to {}: {}", who.name, lacks.join(", "));
+                let mend = if manager.drop_in { "log out of every session and in again, or reboot" } else { SETUP };
+                missing(name, meaning, mend)
+            }
+        },
+    }
+}
+
+/// Where nothing makes the delegation again at boot, that is said plainly.
+fn reboot(state: &State, who: &Who) -> Option<Finding> {
+    let made = matches!(state.delegation, Delegation::Ready | Delegation::Incomplete);
+    let advice = |meaning: &str, mend: &str| {
+        let (name, meaning) = ("after a reboot".to_owned(), meaning.to_owned());
+        Some(Finding { name, standing: Standing::Advice, meaning, mend: Some(mend.to_owned()) })
+    };
+    match (state.init, &state.layout) {
+        _ if !made => None,
+        (_, CgroupLayout::None(_)) => None,
+        (Init::Other, _) if who.service => {
+            advice("the cgroup directories are gone; a service started by root makes them again", "casemate serve")
+        }
+        (Init::Other, _) => advice("the cgroup directories are gone and nothing here makes them again at boot", SETUP),
+        _ if state.keep.is_some() => Some(missing("after a reboot", "the cgroup directories would be gone", SETUP)),
+        _ => Some(ok("after a reboot", "the cgroup directories are made again")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::provision::delegation::UserManager;
+    use crate::host::provision::layout::NoCgroup;
+    use crate::host::provision::tests::{complete, ordinary, service};
+
+    type Change = fn(&mut State);
+
+    fn bad(change: Change) -> Vec<String> {
+        let mut state = complete();
+        change(&mut state);
+        let all = findings(&state, &ordinary()).into_iter();
+        all.filter(|finding| finding.standing == Standing::Missing)
+            .map(|finding| format!("{}: {} -> {}", finding.name, finding.meaning, finding.mend.unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_complete_machine_misses_nothing() {
+        assert_eq!(bad(|_| ()), [""; 0]);
+        let all = findings(&complete(), &service());
+        assert!(all.iter().any(|finding| finding.name == "account" && finding.standing == Standing::Ok));
+    }
+
+    #[test]
+    fn every_switch_of_the_kernel_has_its_words() {
+        let cases: [(Change, &str); 4] = [
+            (|state| state.kernel.max_user_namespaces = Some(0), "user.max_user_namespaces="),
+            (|state| state.kernel.unprivileged_clone = Some(0), "kernel.unprivileged_userns_clone=1"),
+            (|state| state.kernel.apparmor_restricts = Some(1), "apparmor_restrict_unprivileged_userns=0"),
+            (|state| state.kernel.no_new_privs = true, "NoNewPrivileges=no"),
+        ];
+        for (change, want) in cases {
+            let lines = bad(change);
+            assert!(lines.len() == 1 && lines[0].contains(want), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_names_its_remedy() {
+        let cases: [(Change, &str); 5] = [
+            (|state| state.ids.gids = None, "subordinate ids: ann has no range of 65536 in both"),
+            (|state| state.home = Home::Closed, "must be open for passing through (mode 0711) -> casemate setup"),
+            (|state| state.delegation = Delegation::Nowhere(NoCgroup::ReadOnly), "mounted read-only -> "),
+            (
+                |state| {
+                    let controllers = Some(vec!["memory".to_owned(), "pids".to_owned()]);
+                    let manager = UserManager { lingers: true, controllers, drop_in: true };
+                    state.delegation = Delegation::UserManager(manager);
+                },
+                "does not yet delegate to ann: cpu -> log out",
+            ),
+            (
+                |state| state.found.powerless = vec!["/usr/bin/newuidmap".into()],
+                "newuidmap: /usr/bin/newuidmap has no setuid bit",
+            ),
+        ];
+        for (change, want) in cases {
+            let lines = bad(change);
+            assert!(lines.len() == 1 && lines[0].contains(want), "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What is there: one reading of everything that set-up cares about. Reads; changes nothing, starts nothing.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::delegation::{self, Delegation};
+use super::layout::CgroupLayout;
+use super::machine::{Machine, ReadError, login_def};
+use super::packages::{self, Found};
+use super::reboot::{self, Init, Keep};
+use super::who::{Wanted, Who};
+use crate::host::ids::{self, IdRange, Owner};
+
+/// A machine as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Programs and files.
+    pub found: Found,
+    /// Whether apt-get is there to install with.
+    pub apt: bool,
+    /// Whether dpkg was interrupted and must be finished first.
+    pub dpkg_interrupted: bool,
+    /// Uid of the serving user; `None` when the account does not exist.
+    pub uid: Option<u32>,
+    /// The directory that everything is kept in.
+    pub home: Home,
+    /// Subordinate ids.
+    pub ids: Ids,
+    /// What starts things at boot.
+    pub init: Init,
+    /// Where limits can be set.
+    pub layout: CgroupLayout,
+    /// Whether the serving user may set them.
+    pub delegation: Delegation,
+    /// The file that makes the delegation again at boot, where it is still to be written.
+    pub keep: Option<Keep>,
+    /// What the kernel allows.
+    pub kernel: Kernel,
+}
+
+/// The state of the home directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// As it should be: his own, and open for passing through, for the images in it are read under subordinate ids.
+    Ready,
+    /// Not there, or empty and root's.
+    Missing,
+    /// His own, with other permissions.
+    Closed,
+    /// Somebody else's.
+    Foreign {
+        /// The owner's uid.
+        owner: u32,
+    },
+}
+
+/// The state of `/etc/subuid` and `/etc/subgid`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// Range of uids that is there already.
+    pub uids: Option<IdRange>,
+    /// Range of gids that is there already.
+    pub gids: Option<IdRange>,
+    /// A range that is free in both files; `None` when there is no room.
+    pub free: Option<IdRange>,
+}
+
+/// Switches of the kernel that can forbid user namespaces. `None`: the kernel has no such switch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kernel {
+    /// `user.max_user_namespaces`; 0 forbids them.
+    pub max_user_namespaces: Option<u64>,
+    /// `kernel.unprivileged_userns_clone`; 0 leaves them to root (a patch of Debian's).
+    pub unprivileged_clone: Option<u64>,
+    /// `kernel.apparmor_restrict_unprivileged_userns`; 1 leaves them without capabilities (a patch of Ubuntu's).
+    pub apparmor_restricts: Option<u64>,
+    /// Whether this process has no_new_privs set, under which setuid helpers do nothing (prctl(2)).
+    pub no_new_privs: bool,
+}
+
+/// Reads everything.
+///
+/// # Errors
+/// A file that exists and cannot be read.
+pub fn look(machine: &Machine, wanted: &Wanted, who: &Who) -> Result<State, ReadError> {
+    let accounts = machine.accounts()?;
+    let uid = who.uid.or_else(|| accounts.iter().find(|account| account.name == who.name).map(|account| account.uid));
+    let init = reboot::init(machine)?;
+    let layout = CgroupLayout::parse(
+        &machine.text("/proc/self/mountinfo")?.unwrap_or_default(),
+        &machine.text("/proc/cgroups")?.unwrap_or_default(),
+    );
+    let keep = match reboot::keep(init, &layout, &who.cgroup_name(), &who.name) {
+        Some(keep) if !keep.done(machine)? => Some(keep),
+        _ => None,
+    };
+    Ok(State {
+        found: packages::look(machine, wanted.runc),
+        apt: machine.program("apt-get").is_some(),
+        dpkg_interrupted: std::fs::read_dir(machine.path("/var/lib/dpkg/updates"))
+            .is_ok_and(|mut dir| dir.next().is_some()),
+        uid,
+        home: home(machine, &who.home, uid)?,
+        ids: look_ids(
+            machine,
+            Owner { name: &who.name, uid },
+            accounts.iter().flat_map(|account| [account.uid, account.gid]),
+        )?,
+        init,
+        delegation: delegation::look(machine, &layout, init, who, uid)?,
+        layout,
+        keep,
+        kernel: kernel(machine)?,
+    })
+}
+
+fn home(machine: &Machine, path: &Path, uid: Option<u32>) -> Result<Home, ReadError> {
+    let path = machine.path(path);
+    let meta = match std::fs::symlink_metadata(&path) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Home::Missing),
+        Err(source) => return Err(ReadError { path, source }),
+    };
+    let owner = meta.uid();
+    let empty = || std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+    Ok(if !meta.is_dir() {
+        Home::Foreign { owner }
+    } else if Some(owner) == uid {
+        // Open for passing through, writable for nobody else.
+        if meta.mode() & 0o133 == 0o111 { Home::Ready } else { Home::Closed }
+    } else if owner == 0 && empty() {
+        Home::Missing
+    } else {
+        Home::Foreign { owner }
+    })
+}
+
+/// Ids that a directory service keeps elsewhere are not seen: `/etc/login.defs` is where an administrator keeps the
+/// range clear of them.
+fn look_ids(machine: &Machine, owner: Owner<'_>, accounts: impl Iterator<Item = u32>) -> Result<Ids, ReadError> {
+    let subuid = ids::parse(&machine.text("/etc/subuid")?.unwrap_or_default());
+    let subgid = ids::parse(&machine.text("/etc/subgid")?.unwrap_or_default());
+    let defs = machine.text("/etc/login.defs")?.unwrap_or_default();
+    // Defaults of login.defs(5). One range for both files is easier to read, so it must suit both.
+    let bound = |kind, end, default| login_def(&defs, &format!("SUB_{kind}_{end}")).unwrap_or(default);
+    let min = bound("UID", "MIN", 100_000).max(bound("GID", "MIN", 100_000));
+    let max = bound("UID", "MAX", 600_100_000).min(bound("GID", "MAX", 600_100_000));
+    let lent = subuid.iter().chain(&subgid).map(|entry| entry.range);
+    let taken: Vec<_> = lent.chain(accounts.map(|first| IdRange { first, count: 1 })).collect();
+    Ok(Ids {
+        uids: ids::range_for(&subuid, owner),
+        gids: ids::range_for(&subgid, owner),
+        free: ids::find_free(&taken, min, max),
+    })
+}
+
+fn kernel(machine: &Machine) -> Result<Kernel, ReadError> {
+    let status = machine.text("/proc/self/status")?.unwrap_or_default();
+    Ok(Kernel {
+        max_user_namespaces: machine.number("/proc/sys/user/max_user_namespaces"),
+        unprivileged_clone: machine.number("/proc/sys/kernel/unprivileged_userns_clone"),
+        apparmor_restricts: machine.number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+        no_new_privs: status
+            .lines()
+            .any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|value| value.trim() == "1")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::provision::tests::{service, tree};
+
+    #[test]
+    fn an_empty_machine_lacks_everything_and_nothing_fails() {
+        let (_guard, machine) = tree(&[]);
+        let state = look(&machine, &Wanted::default(), &service()).unwrap();
+        assert_eq!((state.uid, state.apt, state.init), (None, false, Init::Other));
+        assert_eq!(state.ids, Ids { uids: None, gids: None, free: Some(IdRange { first: 100_000, count: 65_536 }) });
+        assert_eq!(state.home, Home::Missing);
+        assert!(matches!(state.layout, CgroupLayout::None(_)));
+    }
+
+    #[test]
+    fn a_free_range_avoids_both_files_and_the_accounts() {
+        let (_guard, machine) = tree(&[
+            ("/etc/passwd", "far:x:365536:5::/:\ncasemate:x:998:998::/:\n"),
+            ("/etc/subuid", "ann:165536:65536\n"),
+            ("/etc/subgid", "bob:231072:65536\ncasemate:900000:65536\n"),
+            ("/etc/login.defs", "SUB_UID_MIN 120000\nSUB_GID_MIN 150000\n"),
+        ]);
+        let state = look(&machine, &Wanted::default(), &service()).unwrap();
+        assert_eq!(state.uid, Some(998));
+        assert_eq!(state.ids.uids, None);
+        assert_eq!(state.ids.gids.map(|range| range.first), Some(900_000));
+        assert_eq!(state.ids.free.map(|range| range.first), Some(296_608));
+    }
+
+    #[test]
+    fn a_home_is_his_own_and_open_for_passing_through() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_guard, machine) = tree(&[("/home/x/file", "")]);
+        let me = rustix::process::geteuid().as_raw();
+        let seen = |mode| {
+            std::fs::set_permissions(machine.path("/home/x"), std::fs::Permissions::from_mode(mode)).unwrap();
+            home(&machine, Path::new("/home/x"), Some(me)).unwrap()
+        };
+        assert_eq!([0o711, 0o755, 0o700, 0o777].map(seen), [Home::Ready, Home::Ready, Home::Closed, Home::Closed]);
+        let other = home(&machine, Path::new("/home/x"), Some(me + 1)).unwrap();
+        assert_eq!(other, Home::Foreign { owner: me });
+        assert_eq!(home(&machine, Path::new("/home/y"), Some(me)).unwrap(), Home::Missing);
+    }
+}

@@ -1,0 +1,196 @@
+//! What the four routes say in a success: the bodies, as values.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use super::output::output;
+use crate::model::{JobId, Submission};
+use crate::service::Stats;
+
+/// The reply to an accepted submission.
+#[derive(Debug, Serialize)]
+pub struct Accepted {
+    pub id: JobId,
+}
+
+/// The reply of `/status`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    id: JobId,
+    status: &'static str,
+    queued_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_time: Option<u64>,
+}
+
+/// The reply of `/result`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome<'a> {
+    id: JobId,
+    status: &'static str,
+    language: &'a str,
+    output: String,
+    queued_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(flatten)]
+    end: Option<End>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct End {
+    completed_at: String,
+    execution_time: u64,
+    execution_time_formatted: String,
+    total_time: u64,
+    total_time_formatted: String,
+}
+
+/// The reply of `/queue-stats`.
+#[derive(Debug, Serialize)]
+pub struct QueueStats {
+    queue_stats: Counts,
+    submissions: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Counts {
+    queue_length: usize,
+    max_workers: usize,
+    running_jobs: usize,
+}
+
+/// `/status` of a submission.
+pub fn status(submission: &Submission) -> Status {
+    Status {
+        id: submission.id,
+        status: submission.state.as_str(),
+        queued_at: second(submission.queued_at),
+        started_at: submission.started_at.map(second),
+        completed_at: submission.completed_at.map(second),
+        execution_time: submission.completed_at.map(|end| execution(submission, end)),
+    }
+}
+
+/// `/result` of a submission.
+pub fn result(submission: &Submission) -> Outcome<'_> {
+    Outcome {
+        id: submission.id,
+        status: submission.state.as_str(),
+        language: &submission.language,
+        output: submission.report.as_ref().map(output).unwrap_or_default(),
+        queued_at: second(submission.queued_at),
+        started_at: submission.started_at.map(second),
+        end: submission.completed_at.map(|end| {
+            let (execution, total) = (execution(submission, end), milliseconds(submission.queued_at, end));
+            End {
+                completed_at: second(end),
+                execution_time: execution,
+                execution_time_formatted: formatted(execution),
+                total_time: total,
+                total_time_formatted: formatted(total),
+            }
+        }),
+    }
+}
+
+/// `/queue-stats`.
+pub const fn queue_stats(stats: Stats) -> QueueStats {
+    let counts = Counts { queue_length: stats.queued, max_workers: stats.workers, running_jobs: stats.running };
+    QueueStats { queue_stats: counts, submissions: stats.submissions }
+}
+
+/// Zero for a submission that ended before it started.
+fn execution(submission: &Submission, end: SystemTime) -> u64 {
+    submission.started_at.map_or(0, |start| milliseconds(start, end))
+}
+
+fn milliseconds(from: SystemTime, to: SystemTime) -> u64 {
+    let span = to.duration_since(from).unwrap_or(Duration::ZERO);
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+const SECOND: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+
+/// RFC 3339, UTC, whole seconds.
+fn second(time: SystemTime) -> String {
+    // Only a year beyond 9999 cannot be shown so.
+    OffsetDateTime::from(time).format(SECOND).unwrap_or_default()
+}
+
+/// Seconds with one to three decimals.
+fn formatted(milliseconds: u64) -> String {
+    let decimals = format!("{:03}", milliseconds % 1000);
+    let shown = decimals.trim_end_matches('0');
+    format!("{}.{}s", milliseconds / 1000, if shown.is_empty() { "0" } else { shown })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Fault, JobReport, State};
+
+    #[test]
+    fn durations() {
+        for (milliseconds, expected) in
+            [(0, "0.0s"), (28, "0.028s"), (1000, "1.0s"), (12_340, "12.34s"), (100, "0.1s"), (61_001, "61.001s")]
+        {
+            assert_eq!(formatted(milliseconds), expected);
+        }
+    }
+
+    #[test]
+    fn the_fields_of_every_state() {
+        let at = |ms: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(1_774_449_000_000 + ms);
+        let id: JobId = "6423259c-ee14-45aa-9c90-d5e989f92aa1".parse().unwrap();
+        let mut submission = Submission {
+            id,
+            language: "c".into(),
+            state: State::Pending,
+            queued_at: at(999),
+            started_at: None,
+            completed_at: None,
+            report: None,
+        };
+        let both = |submission: &Submission| {
+            (serde_json::to_string(&status(submission)).unwrap(), serde_json::to_string(&result(submission)).unwrap())
+        };
+        let id = "6423259c-ee14-45aa-9c90-d5e989f92aa1";
+        let (status, result) = both(&submission);
+        assert_eq!(status, format!(r#"{{"id":"{id}","status":"pending","queuedAt":"2026-03-25T14:30:00Z"}}"#));
+        assert_eq!(
+            result,
+            format!(
+                r#"{{"id":"{id}","status":"pending","language":"c","output":"","queuedAt":"2026-03-25T14:30:00Z"}}"#
+            )
+        );
+        (submission.state, submission.started_at) = (State::Running, Some(at(2100)));
+        let (status, result) = both(&submission);
+        assert!(
+            status.ends_with(r#""startedAt":"2026-03-25T14:30:02Z"}"#)
+                && result.ends_with(r#""startedAt":"2026-03-25T14:30:02Z"}"#)
+        );
+        (submission.state, submission.completed_at) = (State::Failed, Some(at(3999)));
+        submission.report = Some(JobReport::faulted(Fault::Prepare));
+        let (status, result) = both(&submission);
+        assert!(status.ends_with(r#""completedAt":"2026-03-25T14:30:03Z","executionTime":1899}"#), "{status}");
+        assert!(
+            result.ends_with(
+                r#""completedAt":"2026-03-25T14:30:03Z","executionTime":1899,"executionTimeFormatted":"1.899s","totalTime":3000,"totalTimeFormatted":"3.0s"}"#
+            ),
+            "{result}"
+        );
+        assert!(result.contains(r#""output":"Internal error: the sandbox could not be prepared""#));
+    }
+}

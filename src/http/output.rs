@@ -1,0 +1,145 @@
+//! How a report shows in `output`: a function of values, one line for each row of the contract.
+//!
+//! Where the contract is silent: processor time used up is `cpu time limit of N seconds exceeded`; a compile step that
+//! ended otherwise than by an exit status says how in the words of a run, except that times name the compilation.
+
+use super::text::lossy;
+use crate::model::{Fault, JobReport, Outcome, StepReport, Verdict, WallTime};
+
+/// The whole of `output` for an ended job.
+pub fn output(report: &JobReport) -> String {
+    match &report.outcome {
+        Outcome::Faulted(fault) => internal(fault),
+        Outcome::Cancelled => "\ncancelled".to_owned(),
+        Outcome::CompileFailed => match &report.compile {
+            None => internal(&Fault::NoEvidence),
+            Some(step) if step.verdict == Verdict::Cancelled => printed(step) + "\ncancelled",
+            Some(step) => format!("Compilation error:\n{}{}", printed(step), compile_end(step)),
+        },
+        // The routes give every job one run; of several, the first that failed is what a client needs to see.
+        Outcome::Ran => match report.runs.iter().find(|run| run.verdict != Verdict::Ok).or(report.runs.first()) {
+            None => internal(&Fault::NoEvidence),
+            Some(run) => printed(run) + &end(run, "execution"),
+        },
+    }
+}
+
+fn internal(fault: &Fault) -> String {
+    format!("Internal error: {fault}")
+}
+
+/// Never more than the limit, whatever was captured.
+fn printed(step: &StepReport) -> String {
+    let captured = &step.evidence.output;
+    let limit = usize::try_from(step.limits.output.0).unwrap_or(usize::MAX);
+    let stdout = &captured.stdout[..captured.stdout.len().min(limit)];
+    let stderr = &captured.stderr[..captured.stderr.len().min(limit - stdout.len())];
+    if stderr.is_empty() { lossy(stdout).into_owned() } else { lossy(&[stdout, stderr].concat()).into_owned() }
+}
+
+fn compile_end(step: &StepReport) -> String {
+    match step.verdict {
+        Verdict::ExitStatus(_) => String::new(),
+        _ => end(step, "compilation"),
+    }
+}
+
+fn end(step: &StepReport, what: &str) -> String {
+    match step.verdict {
+        Verdict::Ok => String::new(),
+        Verdict::ExitStatus(status) => format!("\nexit status {status}"),
+        Verdict::Signal(signal) => format!("\nexit status {}", 128 + u16::from(signal)),
+        Verdict::MemoryLimit => "\nexit status 137".to_owned(),
+        Verdict::TimeLimit => format!("\n{what} timed out after {} seconds", step.limits.wall),
+        Verdict::CpuLimit => {
+            format!("\ncpu time limit of {} seconds exceeded", WallTime(step.limits.cpu_time.0 / 1000))
+        }
+        Verdict::OutputLimit => format!("\noutput limit of {} bytes exceeded", step.limits.output),
+        Verdict::Cancelled => "\ncancelled".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Bytes, Captured, CpuTime, Evidence, Inodes, Limits, OpenFiles, Pids};
+
+    fn step(verdict: Verdict, stdout: &[u8]) -> StepReport {
+        let output = Captured { stdout: stdout.to_vec(), ..Captured::default() };
+        let limits = Limits {
+            memory: Bytes::mib(100),
+            cpu_share: None,
+            cpu_time: CpuTime::seconds(20),
+            wall: WallTime(10_500),
+            pids: Pids(64),
+            open_files: OpenFiles(64),
+            stack: Bytes::mib(8),
+            file_size: Bytes::mib(64),
+            output: Bytes(5),
+            tmp: Bytes::mib(64),
+            tmp_inodes: Inodes(4096),
+        };
+        StepReport { verdict, evidence: Evidence { output, ..Evidence::default() }, limits }
+    }
+
+    #[test]
+    fn every_ending_of_a_run() {
+        let table: &[(Verdict, &[u8], &str)] = &[
+            (Verdict::Ok, b" hi\n\n", " hi\n\n"),
+            (Verdict::Ok, b"", ""),
+            (Verdict::Ok, b"a\0\xff\xe2", "a\0\u{fffd}\u{fffd}"),
+            (Verdict::ExitStatus(7), b"", "\nexit status 7"),
+            (Verdict::ExitStatus(1), b"hi\n", "hi\n\nexit status 1"),
+            (Verdict::Signal(11), b"hi", "hi\nexit status 139"),
+            (Verdict::Signal(9), b"", "\nexit status 137"),
+            (Verdict::Signal(8), b"", "\nexit status 136"),
+            (Verdict::Signal(6), b"", "\nexit status 134"),
+            (Verdict::Signal(13), b"", "\nexit status 141"),
+            (Verdict::Signal(15), b"", "\nexit status 143"),
+            (Verdict::Signal(14), b"", "\nexit status 142"),
+            (Verdict::Signal(255), b"", "\nexit status 383"),
+            (Verdict::MemoryLimit, b"hi", "hi\nexit status 137"),
+            (Verdict::TimeLimit, b"hi", "hi\nexecution timed out after 10.5 seconds"),
+            (Verdict::CpuLimit, b"hi", "hi\ncpu time limit of 20 seconds exceeded"),
+            (Verdict::OutputLimit, b"12345678", "12345\noutput limit of 5 bytes exceeded"),
+            (Verdict::Cancelled, b"hi", "hi\ncancelled"),
+        ];
+        for (verdict, stdout, expected) in table {
+            let report = JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step(*verdict, stdout)] };
+            assert_eq!(output(&report), *expected, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn every_ending_of_a_compile_step() {
+        let table: &[(Verdict, &str)] = &[
+            (Verdict::ExitStatus(1), "Compilation error:\nx: no"),
+            (Verdict::TimeLimit, "Compilation error:\nx: no\ncompilation timed out after 10.5 seconds"),
+            (Verdict::MemoryLimit, "Compilation error:\nx: no\nexit status 137"),
+            (Verdict::Signal(11), "Compilation error:\nx: no\nexit status 139"),
+            (Verdict::CpuLimit, "Compilation error:\nx: no\ncpu time limit of 20 seconds exceeded"),
+            (Verdict::OutputLimit, "Compilation error:\nx: no\noutput limit of 5 bytes exceeded"),
+            (Verdict::Cancelled, "x: no\ncancelled"),
+        ];
+        for (verdict, expected) in table {
+            let compile = Some(step(*verdict, b"x: no"));
+            let report = JobReport { outcome: Outcome::CompileFailed, compile, runs: vec![] };
+            assert_eq!(output(&report), *expected, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn faults_and_jobs_that_never_ran() {
+        assert_eq!(output(&JobReport::cancelled()), "\ncancelled");
+        assert_eq!(output(&JobReport::faulted(Fault::Runtime)), "Internal error: the container runtime failed");
+        let empty = JobReport { outcome: Outcome::Ran, compile: None, runs: vec![] };
+        assert_eq!(output(&empty), "Internal error: the sandbox ended without a report");
+    }
+
+    #[test]
+    fn of_several_runs_the_first_failed_one_is_shown() {
+        let runs =
+            vec![step(Verdict::Ok, b"a"), step(Verdict::ExitStatus(3), b"b"), step(Verdict::ExitStatus(4), b"c")];
+        assert_eq!(output(&JobReport { outcome: Outcome::Ran, compile: None, runs }), "b\nexit status 3");
+    }
+}

@@ -1,0 +1,101 @@
+//! Replies that are not a success: plain text, one line.
+
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Response, StatusCode};
+
+use super::routes::Reply;
+use crate::model::Refusal;
+use crate::telemetry::escaped;
+
+/// Every reason for a reply that is not a success.
+#[derive(Debug)]
+pub enum Problem {
+    /// The service did not accept it.
+    Refused(Refusal),
+    /// `id` is missing or empty.
+    NoId,
+    /// No submission has this id.
+    UnknownId,
+    /// The store does not answer.
+    Unreadable,
+    /// There is no such path.
+    NotFound,
+    /// The path does not know this method.
+    Method(&'static str),
+    /// The body is larger than this.
+    TooLarge(u64),
+    /// The body did not arrive in time.
+    TooSlow,
+    /// The body broke off or its encoding is wrong.
+    BrokenBody,
+    /// The service failed.
+    Internal,
+}
+
+/// Characters of a client's own word that an error repeats at most.
+const LONGEST_ECHO: usize = 100;
+
+impl Problem {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(Refusal::UnsupportedLanguage(_) | Refusal::CodeRequired | Refusal::InvalidBody(_))
+            | Self::NoId
+            | Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::Refused(Refusal::QueueFull { .. } | Refusal::StoreUnavailable | Refusal::ShuttingDown)
+            | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UnknownId | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Refused(Refusal::UnsupportedLanguage(name)) => {
+                let short = name.chars().take(LONGEST_ECHO).collect();
+                escaped(&Refusal::UnsupportedLanguage(short).to_string())
+            }
+            Self::Refused(refusal) => refusal.to_string(),
+            Self::NoId => "ID is required".to_owned(),
+            Self::UnknownId => "Submission not found".to_owned(),
+            Self::Unreadable => "Submissions cannot be read at the moment".to_owned(),
+            Self::NotFound => "Not found".to_owned(),
+            Self::Method(_) => "Method not allowed".to_owned(),
+            Self::TooLarge(limit) => format!("Request body is larger than {limit} bytes"),
+            Self::TooSlow => "Request body did not arrive in time".to_owned(),
+            Self::BrokenBody => Refusal::InvalidBody("it broke off".to_owned()).to_string(),
+            Self::Internal => "Internal error".to_owned(),
+        }
+    }
+
+    /// The reply.
+    pub fn reply(&self) -> Reply {
+        let mut reply = Response::new((self.text() + "\n").into());
+        *reply.status_mut() = self.status();
+        let headers = reply.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        match self {
+            Self::Method(allow) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::Refused(Refusal::QueueFull { retry_after }) => {
+                // Rounded up: too early is in vain.
+                headers.insert(
+                    RETRY_AFTER,
+                    HeaderValue::from(retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0)),
+                );
+            }
+            _ => {}
+        }
+        reply
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}

@@ -1,0 +1,179 @@
+//! A language file, read strictly.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::LanguageError;
+use crate::model::{Bytes, CpuTime, Inodes, Limits, LimitsPatch, OpenFiles, Pids, WallTime};
+
+/// The longest name of a file on Linux (path_resolution(7), NAME_MAX).
+pub(super) const NAME_MAX: usize = 255;
+
+/// What a run may use where its file says nothing.
+const RUN: Limits = Limits {
+    memory: Bytes::mib(100),
+    cpu_share: Some(crate::model::CpuShare(10)),
+    // Processor time cannot outrun the wall clock at the shares above; with a larger share it becomes the limit of a
+    // program that keeps several processors busy.
+    cpu_time: CpuTime::seconds(10),
+    wall: WallTime::seconds(10),
+    pids: Pids(64),
+    open_files: OpenFiles(64),
+    stack: Bytes::mib(8),
+    file_size: Bytes::mib(64),
+    output: Bytes::mib(8),
+    tmp: Bytes::mib(64),
+    tmp_inodes: Inodes(4096),
+};
+
+/// What a compiler may use where its file says nothing.
+const COMPILE: Limits = Limits {
+    memory: Bytes::mib(512),
+    cpu_share: None,
+    cpu_time: CpuTime::seconds(20),
+    wall: WallTime::seconds(30),
+    open_files: OpenFiles(256),
+    output: Bytes::mib(1),
+    ..RUN
+};
+
+/// How the name of the program's class is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ClassDetection {
+    /// By the rules of Java.
+    Java,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    image: String,
+    source: String,
+    #[serde(default)]
+    extensions: Vec<String>,
+    class_detection: Option<ClassDetection>,
+    compile: Option<Step>,
+    run: Step,
+    /// The run of a program that fits into one argument of the command line: `{source}` in it is the program.
+    inline: Option<Inline>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Step {
+    pub(super) argv: Vec<String>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) profile: Option<String>,
+    #[serde(default)]
+    pub(super) limits: LimitsPatch,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Inline {
+    pub(super) argv: Vec<String>,
+}
+
+/// One language, complete.
+#[derive(Clone, Debug)]
+pub struct Language {
+    /// Its name on the wire.
+    pub name: String,
+    /// The image that its steps run in.
+    pub image: String,
+    /// Extensions of file names by which `casemate run` knows it.
+    pub extensions: Vec<String>,
+    pub(super) source: String,
+    pub(super) class_detection: Option<ClassDetection>,
+    pub(super) compile: Option<(Step, Limits)>,
+    pub(super) run: (Step, Limits),
+    pub(super) inline: Option<Inline>,
+}
+
+impl Language {
+    /// Reads the text of `file`, which describes language `name`.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, Vec<LanguageError>> {
+        let parsed: File = toml::from_str(text).map_err(|error| {
+            let message = error.to_string().trim().replace('\n', " ");
+            vec![LanguageError::Format { file: file.to_owned(), message }]
+        })?;
+        let errors = mistakes(name, file, &parsed);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let run_limits = parsed.run.limits.apply(&RUN);
+        Ok(Self {
+            name: name.to_owned(),
+            image: parsed.image,
+            extensions: parsed.extensions,
+            source: parsed.source,
+            class_detection: parsed.class_detection,
+            compile: parsed.compile.map(|step| {
+                let limits = step.limits.apply(&COMPILE);
+                (step, limits)
+            }),
+            run: (parsed.run, run_limits),
+            inline: parsed.inline,
+        })
+    }
+
+    /// Limits of the compile step, where there is one.
+    #[must_use]
+    pub fn compile_limits(&self) -> Option<&Limits> {
+        self.compile.as_ref().map(|(_, limits)| limits)
+    }
+
+    /// Limits of every run.
+    #[must_use]
+    pub const fn run_limits(&self) -> &Limits {
+        &self.run.1
+    }
+
+    /// The names of the seccomp profiles that its steps ask for.
+    pub fn profiles(&self) -> impl Iterator<Item = &str> {
+        let compile = self.compile.iter().map(|(step, _)| step.profile.as_deref().unwrap_or("compile"));
+        compile.chain([self.run.0.profile.as_deref().unwrap_or("run")])
+    }
+}
+
+fn mistakes(name: &str, file: &str, parsed: &File) -> Vec<LanguageError> {
+    let mut errors = Vec::new();
+    let mut wrong = |key, value: &str, remedy| {
+        errors.push(LanguageError::Value { file: file.to_owned(), key, value: value.to_owned(), remedy });
+    };
+    let plain = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '.' | '#'))
+    };
+    if !plain(name) {
+        wrong("name", name, "the file's name without .toml is the language's: ASCII letters, digits, _ - + . #");
+    }
+    if !plain(&parsed.image) || parsed.image.starts_with('.') {
+        wrong("image", &parsed.image, "name an image: ASCII letters, digits, _ - + .");
+    }
+    let source = parsed.source.replace("{class}", "C");
+    if source.is_empty() || source.contains('/') || source == "." || source == ".." || source.len() > NAME_MAX {
+        wrong("source", &parsed.source, "name a file, without a directory");
+    }
+    if parsed.source.contains("{class}") && parsed.class_detection.is_none() {
+        wrong("source", &parsed.source, "{class} needs `class_detection`");
+    }
+    let inline = parsed.inline.iter().map(|inline| ("inline.argv", &inline.argv));
+    let steps = parsed.compile.iter().map(|step| ("compile.argv", &step.argv));
+    for (key, argv) in steps.chain([("run.argv", &parsed.run.argv)]).chain(inline) {
+        match argv.first() {
+            Some(program) if program.starts_with('/') => {}
+            Some(program) => wrong(key, program, "begin with the absolute path of a program in the image"),
+            None => wrong(key, "[]", "begin with the absolute path of a program in the image"),
+        }
+    }
+    if parsed.inline.as_ref().is_some_and(|inline| !inline.argv.iter().any(|word| word == "{source}")) {
+        wrong("inline.argv", "", "one word has to be \"{source}\"");
+    }
+    errors
+}

@@ -1,0 +1,155 @@
+//! Drains what a job prints while it runs. Past the limit bytes are counted and dropped, so that neither the job nor
+//! our memory waits for anybody.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::Notify;
+
+use crate::model::{Bytes, Captured, Streams};
+
+/// As much as a pipe holds by default (pipe(7)).
+const CHUNK: usize = 65_536;
+
+/// Which stream a piece of output came from; [`Stream::Out`] for both where they are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+/// Somebody who wants to see output as it is printed. Gets what is kept, not what is dropped.
+pub type Live<'a> = &'a (dyn Fn(Stream, &[u8]) + Send + Sync);
+
+/// Our ends of a job's output.
+#[derive(Debug)]
+pub(super) struct Capture {
+    out: Receiver,
+    err: Option<Receiver>,
+    limit: u64,
+    seen: AtomicU64,
+    over: Notify,
+}
+
+/// The job's ends.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) out: OwnedFd,
+    pub(super) err: OwnedFd,
+}
+
+impl Capture {
+    /// One pipe for both streams, or one each. The job's ends belong to user `owner`, so that a program may open
+    /// `/dev/stdout` anew, as it may anywhere else.
+    pub(super) fn open(streams: Streams, limit: Bytes, owner: u32) -> io::Result<(Self, Ends)> {
+        let (out_read, out) = pipe(owner)?;
+        let (err, err_end) = match streams {
+            Streams::Merged => (None, out.try_clone()?),
+            Streams::Separate => {
+                let (read, write) = pipe(owner)?;
+                (Some(Receiver::from_owned_fd(read)?), write)
+            }
+        };
+        let capture = Self {
+            out: Receiver::from_owned_fd(out_read)?,
+            err,
+            limit: limit.0,
+            seen: AtomicU64::new(0),
+            over: Notify::new(),
+        };
+        Ok((capture, Ends { out, err: err_end }))
+    }
+
+    /// Reads until every writer is gone.
+    pub(super) async fn drain(&self, live: Option<Live<'_>>) -> io::Result<Captured> {
+        let (out, err) = tokio::join!(self.read(&self.out, Stream::Out, live), async {
+            match &self.err {
+                Some(pipe) => self.read(pipe, Stream::Err, live).await,
+                None => Ok(Vec::new()),
+            }
+        });
+        let seen = self.seen.load(Ordering::Relaxed);
+        Ok(Captured { stdout: out?, stderr: err?, seen, cut: seen > self.limit })
+    }
+
+    /// Resolves when more was printed than is kept.
+    pub(super) async fn over(&self) {
+        self.over.notified().await;
+    }
+
+    async fn read(&self, pipe: &Receiver, stream: Stream, live: Option<Live<'_>>) -> io::Result<Vec<u8>> {
+        let mut kept = Vec::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            pipe.readable().await?;
+            let n = match pipe.try_read(&mut chunk) {
+                Ok(0) => return Ok(kept),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            };
+            let before = self.seen.fetch_add(n as u64, Ordering::Relaxed);
+            let room = usize::try_from(self.limit.saturating_sub(before)).unwrap_or(usize::MAX);
+            let fresh = &chunk[..n.min(room)];
+            kept.extend_from_slice(fresh);
+            if let Some(live) = live.filter(|_| !fresh.is_empty()) {
+                live(stream, fresh);
+            }
+            if n > room {
+                self.over.notify_one();
+            }
+        }
+    }
+}
+
+/// A pipe whose inode belongs to `owner`; its reading end is ours.
+pub(super) fn pipe(owner: u32) -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = io::pipe()?;
+    let (uid, gid) = (rustix::fs::Uid::from_raw(owner), rustix::fs::Gid::from_raw(owner));
+    rustix::fs::fchown(&write, Some(uid), Some(gid))?;
+    Ok((read.into(), write.into()))
+}
+
+/// The whole of a small report, once every writer is gone.
+pub(super) async fn read_report(pipe: OwnedFd, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    Receiver::from_owned_fd(pipe)?.take(limit).read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn me() -> u32 {
+        nix::unistd::getuid().as_raw()
+    }
+
+    #[tokio::test]
+    async fn what_is_over_the_limit_is_counted_and_dropped() {
+        let (capture, ends) = Capture::open(Streams::Merged, Bytes(5), me()).unwrap();
+        let Ends { out, err } = ends;
+        drop(err);
+        let mut out = std::fs::File::from(out);
+        out.write_all(b"12345678").unwrap();
+        drop(out);
+        let captured = capture.drain(None).await.unwrap();
+        assert_eq!(captured, Captured { stdout: b"12345".to_vec(), stderr: vec![], seen: 8, cut: true });
+        capture.over().await;
+    }
+
+    #[tokio::test]
+    async fn exactly_the_limit_is_not_cut() {
+        let (capture, ends) = Capture::open(Streams::Separate, Bytes(4), me()).unwrap();
+        std::fs::File::from(ends.out).write_all(b"12").unwrap();
+        std::fs::File::from(ends.err).write_all(b"34").unwrap();
+        let captured = capture.drain(None).await.unwrap();
+        assert_eq!(captured, Captured { stdout: b"12".to_vec(), stderr: b"34".to_vec(), seen: 4, cut: false });
+    }
+}

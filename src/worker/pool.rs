@@ -1,0 +1,66 @@
+//! The workers: each takes a job, runs it, hands the report in and clears up, until the ledger gives no more.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::sandbox::Sandbox;
+use crate::model::{Job, JobReport, StepReport, Verdict};
+use crate::service::{Ledger, Taken};
+use crate::telemetry::Tag;
+
+/// A fixed number of workers over one sandbox.
+#[derive(Debug)]
+pub struct Pool {
+    tasks: TaskTracker,
+}
+
+impl Pool {
+    /// Starts the workers.
+    #[must_use]
+    pub fn start(workers: NonZeroUsize, sandbox: &Arc<Sandbox>, ledger: &Arc<Ledger>) -> Self {
+        let tasks = TaskTracker::new();
+        for number in 1..=workers.get() {
+            tasks.spawn(work(number, Arc::clone(sandbox), Arc::clone(ledger)));
+        }
+        tasks.close();
+        Self { tasks }
+    }
+
+    /// Waits until every worker has ended: the ledger must be closed for that.
+    pub async fn drained(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+async fn work(number: usize, sandbox: Arc<Sandbox>, ledger: Arc<Ledger>) {
+    let tag = Tag::Worker(number);
+    while let Some(Taken { job, cancel }) = ledger.take().await {
+        tracing::info!(%tag, "{} takes {}", job.language, job.id);
+        let (report, leftovers) = sandbox.execute(&job, &cancel, None).await;
+        log(&job, &report);
+        ledger.finish(job.id, report).await;
+        leftovers.clear().await;
+    }
+    tracing::debug!(%tag, "ended");
+}
+
+fn log(job: &Job, report: &JobReport) {
+    let language = Tag::Language(&job.language, job.id);
+    let compile = report.compile.iter().map(|step| ("compile", step));
+    for (name, step) in compile.chain(report.runs.iter().map(|step| ("run", step))) {
+        let StepReport { verdict, evidence, limits } = step;
+        tracing::info!(
+            tag = %language,
+            "{name}: {verdict:?}, wall {:?} ms, cpu {:?} us, memory {:?} bytes, output {} bytes",
+            evidence.wall.map(|t| t.0),
+            evidence.cpu_time.map(|t| t.0),
+            evidence.memory_peak.map(|b| b.0),
+            evidence.output.seen,
+        );
+        if *verdict == Verdict::TimeLimit {
+            tracing::info!(tag = %Tag::Timeout(job.id), "{name} ended after {} s", limits.wall);
+        }
+    }
+}

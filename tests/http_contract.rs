@@ -1,0 +1,490 @@
+//! The wire contract over real TCP: the real HTTP room and ledger, with a worker made of the test.
+
+// Helpers of a test may unwrap like the tests themselves: a panic is the report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use casemate::config::{Defaults, Settings};
+use casemate::http::{Cors, Edge, listen, serve};
+use casemate::model::{
+    Bytes, Captured, CpuTime, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, StepReport, Verdict,
+    WallTime,
+};
+use casemate::service::{Admission, Capacity, Catalogue, Ledger};
+use casemate::shutdown::Shutdown;
+use casemate::store::memory::MemoryStore;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+#[derive(Debug)]
+struct Languages;
+
+fn limits() -> Limits {
+    Limits {
+        memory: Bytes::mib(100),
+        cpu_share: None,
+        cpu_time: CpuTime::seconds(10),
+        wall: WallTime::seconds(10),
+        pids: Pids(64),
+        open_files: OpenFiles(64),
+        stack: Bytes::mib(8),
+        file_size: Bytes::mib(64),
+        output: Bytes(1 << 20),
+        tmp: Bytes::mib(64),
+        tmp_inodes: Inodes(4096),
+    }
+}
+
+impl Catalogue for Languages {
+    fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)> {
+        ["python", "java", "c", "cpp"].contains(&name).then(|| (None, limits()))
+    }
+}
+
+fn report(verdict: Verdict, stdout: &[u8]) -> JobReport {
+    let output = Captured { stdout: stdout.to_vec(), ..Captured::default() };
+    let step = StepReport { verdict, evidence: Evidence { output, ..Evidence::default() }, limits: limits() };
+    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
+}
+
+struct Service {
+    address: SocketAddr,
+    ledger: Arc<Ledger>,
+    shutdown: Shutdown,
+    served: JoinHandle<()>,
+}
+
+/// A service with these settings, as variables.
+async fn service(env: &[(&str, &str)]) -> Service {
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let settings = Settings::resolve(None, env, Defaults { home: PathBuf::from("/h") }).unwrap();
+    let admission = Admission::new(Arc::new(Languages), settings.default_language, settings.limits);
+    let workers = NonZeroUsize::new(2).unwrap();
+    let capacity = Capacity { workers, queue: settings.queue_size, waiting: settings.max_pending };
+    let ledger = Arc::new(Ledger::open(admission, capacity, Arc::new(MemoryStore::new())).await.unwrap());
+    let listeners = listen(&["127.0.0.1".parse().unwrap()], 0).await.unwrap();
+    let address = listeners.addresses()[0];
+    let shutdown = Shutdown::new();
+    let edge = Edge { ledger: Arc::clone(&ledger), http: settings.http, cors: Cors::new(&settings.cors_origins) };
+    let served = tokio::spawn(serve(listeners, edge, shutdown.clone()));
+    Service { address, ledger, shutdown, served }
+}
+
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+impl Reply {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no reply: {text:?}"));
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        Self { status, headers, body: body.to_owned() }
+    }
+
+    fn json(&self) -> Value {
+        assert_eq!(self.headers["content-type"], "application/json");
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.json().as_object().unwrap().keys().cloned().collect()
+    }
+}
+
+impl Service {
+    /// Everything that the service answers to these bytes until it closes.
+    async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut reply = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut reply)).await;
+        read.expect("the service does not close").unwrap();
+        reply
+    }
+
+    async fn request(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
+        let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}{length}\r\n");
+        Reply::parse(&self.raw(&[head.as_bytes(), body].concat()).await)
+    }
+
+    async fn get(&self, target: &str) -> Reply {
+        self.request("GET", target, "", b"").await
+    }
+
+    async fn submit(&self, body: &str) -> Reply {
+        self.request("POST", "/submit", "", body.as_bytes()).await
+    }
+
+    async fn accepted(&self, body: &str) -> String {
+        let reply = self.submit(body).await;
+        assert_eq!((reply.status, reply.keys()), (202, vec!["id".to_owned()]), "{body}: {reply:?}");
+        reply.json()["id"].as_str().unwrap().to_owned()
+    }
+}
+
+fn assert_cors(reply: &Reply) {
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "GET, POST, OPTIONS, PUT, DELETE"),
+        ("access-control-allow-headers", "Content-Type, Authorization, X-Requested-With"),
+        ("access-control-max-age", "3600"),
+    ] {
+        assert_eq!(reply.headers.get(name).map(String::as_str), Some(value), "{reply:?}");
+    }
+}
+
+fn assert_problem(reply: &Reply, status: u16, body: &str) {
+    assert_eq!((reply.status, reply.body.as_str()), (status, body));
+    assert_eq!(reply.headers["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(reply.headers["x-content-type-options"], "nosniff");
+    assert_cors(reply);
+}
+
+#[tokio::test]
+async fn methods_paths_and_cors() {
+    let service = service(&[]).await;
+    for (path, allow) in [
+        ("/submit", "POST, OPTIONS"),
+        ("/status", "GET, OPTIONS"),
+        ("/result", "GET, OPTIONS"),
+        ("/queue-stats", "GET, OPTIONS"),
+    ] {
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "BREW"] {
+            if !allow.contains(method) {
+                let reply = service.request(method, path, "", b"").await;
+                assert_problem(&reply, 405, "Method not allowed\n");
+                assert_eq!(reply.headers["allow"], allow);
+            }
+        }
+        for headers in ["", "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n"] {
+            let reply = service.request("OPTIONS", path, headers, b"").await;
+            assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+            assert_cors(&reply);
+        }
+        let head = service.request("HEAD", path, "", b"").await;
+        assert_eq!((head.status, head.body.as_str()), (405, ""));
+    }
+    for path in ["/", "/submit/", "/Status", "/result/x", "//status", "/favicon.ico"] {
+        assert_problem(&service.get(path).await, 404, "Not found\n");
+    }
+    for path in ["/healthz", "/readyz"] {
+        let reply = service.get(path).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, "ok"));
+    }
+}
+
+#[tokio::test]
+async fn submissions_that_are_accepted() {
+    let service = service(&[("DEFAULT_LANGUAGE", "java")]).await;
+    let table = [
+        (r#"{"language":"c","code":"x","input":"y"}"#, "c", "x", "y"),
+        (r#"{"code":"x"}"#, "java", "x", ""),
+        (r#"{"language":"","code":"x"}"#, "java", "x", ""),
+        (r#"{"language":null,"code":"x","input":null}"#, "java", "x", ""),
+        (r#"{"language":"cpp","code":" "}"#, "cpp", " ", ""),
+        (r#"{"code":"x","id":"mine","status":7,"output":{},"extra":[1]}"#, "java", "x", ""),
+        (r#"{"code":"\u0000\ud83d\ude00","input":"a\u0000\r\n"}"#, "java", "\0\u{1f600}", "a\0\r\n"),
+    ];
+    let mut ids = Vec::new();
+    for (body, language, code, input) in table {
+        let id = service.accepted(body).await;
+        let job = service.ledger.take().await.unwrap().job;
+        assert_eq!((job.id.to_string(), job.language.as_str(), job.source.as_str()), (id.clone(), language, code));
+        assert_eq!(job.runs[0].stdin, input.as_bytes());
+        let shape: Vec<_> = id.split('-').map(str::len).collect();
+        assert_eq!((shape, id.to_lowercase()), (vec![8, 4, 4, 4, 12], id.clone()));
+        ids.push(id);
+    }
+    let odd = service.request("POST", "/submit", "Content-Type: image/png\r\n", br#"{"code":"x"}"#).await;
+    assert_eq!(odd.status, 202);
+    assert_cors(&odd);
+    let stats = service.get("/queue-stats").await;
+    assert_cors(&stats);
+    assert_eq!(
+        stats.body,
+        "{\"queue_stats\":{\"queue_length\":1,\"max_workers\":2,\"running_jobs\":7},\"submissions\":8}\n"
+    );
+}
+
+#[tokio::test]
+async fn submissions_that_are_refused() {
+    let service = service(&[]).await;
+    let long = format!(r#"{{"language":"{}","code":"x"}}"#, "a".repeat(5000));
+    let long_reply = format!("Unsupported language: {}\n", "a".repeat(100));
+    for (body, expected) in [
+        (r#"{"language":"ruby","code":"x"}"#, "Unsupported language: ruby\n"),
+        (r#"{"language":"Python","code":"x"}"#, "Unsupported language: Python\n"),
+        (r#"{"language":"c++","code":"x"}"#, "Unsupported language: c++\n"),
+        (r#"{"language":"a\nb","code":"x"}"#, "Unsupported language: a\\nb\n"),
+        (&long, &long_reply),
+        (r#"{"language":"c"}"#, "Code is required\n"),
+        (r#"{"code":""}"#, "Code is required\n"),
+        (r#"{"code":null}"#, "Code is required\n"),
+        ("{}", "Code is required\n"),
+        ("", "Invalid request body: it is empty\n"),
+        ("hello", "Invalid request body: malformed JSON at line 1 column 1\n"),
+        ("[]", "Invalid request body: it must be a JSON object, not an array\n"),
+        (r#"{"code":7}"#, "Invalid request body: field \"code\" must be a string, not a number\n"),
+        (r#"{"code":"x","input":[]}"#, "Invalid request body: field \"input\" must be a string, not an array\n"),
+        (
+            r#"{"language":true,"code":"x"}"#,
+            "Invalid request body: field \"language\" must be a string, not a boolean\n",
+        ),
+        (r#"{"code":"x"#, "Invalid request body: the JSON ends too early in field \"code\"\n"),
+    ] {
+        assert_problem(&service.submit(body).await, 400, expected);
+    }
+    assert_eq!(service.ledger.stats().submissions, 0);
+}
+
+#[tokio::test]
+async fn ids() {
+    let service = service(&[]).await;
+    let id = service.accepted(r#"{"code":"x"}"#).await;
+    for path in ["/status", "/result"] {
+        for query in ["", "?", "?id", "?id=", "?ID=x", "?id=&id=x"] {
+            assert_problem(&service.get(&format!("{path}{query}")).await, 400, "ID is required\n");
+        }
+        let (upper, plain) = (id.to_uppercase(), id.replace('-', ""));
+        let fresh = "6423259c-ee14-45aa-9c90-d5e989f92aa1";
+        for unknown in [fresh, "x", &upper, &plain, "%00", "%ff", "..%2f..%2fetc", &"a".repeat(3000)] {
+            assert_problem(&service.get(&format!("{path}?id={unknown}")).await, 404, "Submission not found\n");
+        }
+        for query in [format!("x=1&id={id}&y"), format!("id={}", id.replace('-', "%2D"))] {
+            assert_eq!(service.get(&format!("{path}?{query}")).await.status, 200, "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn fields_of_every_state() {
+    let service = service(&[("QUEUE_SIZE", "1")]).await;
+    let waiting = ["id", "queuedAt", "status"];
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(service.accepted(r#"{"language":"c","code":"secret","input":"secret"}"#).await);
+    }
+    let both = async |id: &str| {
+        let (status, result) =
+            (service.get(&format!("/status?id={id}")).await, service.get(&format!("/result?id={id}")).await);
+        assert_eq!((status.status, result.status), (200, 200));
+        assert_eq!(status.json()["status"], result.json()["status"]);
+        assert_eq!((&result.json()["id"], &result.json()["language"]), (&Value::from(id), &Value::from("c")));
+        assert!(!result.body.contains("secret") && !status.body.contains("secret"));
+        assert_cors(&status);
+        assert_cors(&result);
+        (status, result)
+    };
+    for (id, word) in [(&ids[0], "queued"), (&ids[1], "pending")] {
+        let (status, result) = both(id).await;
+        assert_eq!((status.json()["status"].as_str(), status.keys()), (Some(word), waiting.map(String::from).to_vec()));
+        assert_eq!(result.keys(), ["id", "language", "output", "queuedAt", "status"]);
+        assert_eq!(result.json()["output"], "");
+    }
+    let job = service.ledger.take().await.unwrap().job;
+    let (status, result) = both(&ids[0]).await;
+    assert_eq!(status.keys(), ["id", "queuedAt", "startedAt", "status"]);
+    assert_eq!(result.keys(), ["id", "language", "output", "queuedAt", "startedAt", "status"]);
+    assert_eq!(status.json()["status"], "running");
+    assert_eq!(both(&ids[1]).await.0.json()["status"], "queued");
+    service.ledger.finish(job.id, report(Verdict::Ok, b" hi\n\0\xff\n")).await;
+    let second = service.ledger.take().await.unwrap().job;
+    service.ledger.finish(second.id, report(Verdict::ExitStatus(7), b"")).await;
+    for (id, word, output) in [(&ids[0], "completed", " hi\n\0\u{fffd}\n"), (&ids[1], "failed", "\nexit status 7")] {
+        let (status, result) = both(id).await;
+        assert_eq!(status.keys(), ["completedAt", "executionTime", "id", "queuedAt", "startedAt", "status"]);
+        let all = "completedAt executionTime executionTimeFormatted id language output queuedAt startedAt status totalTime totalTimeFormatted";
+        assert_eq!(result.keys().join(" "), all);
+        let result = result.json();
+        assert_eq!((&result["status"], &result["output"]), (&Value::from(word), &Value::from(output)));
+        assert!(result["executionTime"].is_u64() && result["totalTime"].is_u64());
+        assert!(result["totalTimeFormatted"].as_str().unwrap().ends_with('s'));
+        for time in ["queuedAt", "startedAt", "completedAt"] {
+            let time = result[time].as_str().unwrap();
+            assert!(time.len() == 20 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_than_may_wait_is_refused_with_a_time_to_come_again() {
+    let service = service(&[("QUEUE_SIZE", "1"), ("CASEMATE_MAX_PENDING", "3")]).await;
+    for _ in 0..3 {
+        service.accepted(r#"{"code":"x"}"#).await;
+    }
+    let reply = service.submit(r#"{"code":"x"}"#).await;
+    assert_problem(&reply, 503, "Queue is full\n");
+    assert!(reply.headers["retry-after"].parse::<u64>().unwrap() >= 1);
+    let stats = service.get("/queue-stats").await.json();
+    assert_eq!((&stats["queue_stats"]["queue_length"], &stats["submissions"]), (&1.into(), &3.into()));
+    service.ledger.take().await.unwrap();
+    service.accepted(r#"{"code":"x"}"#).await;
+}
+
+fn post(length: &str) -> String {
+    format!("POST /submit HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n")
+}
+
+#[tokio::test]
+async fn bodies_too_large_are_answered_even_while_they_are_still_sent() {
+    let service = service(&[("CASEMATE_HTTP__BODY_BYTES", "1000")]).await;
+    let fits = format!(r#"{{"code":"{}"}}"#, "x".repeat(989));
+    assert_eq!(fits.len(), 1000);
+    service.accepted(&fits).await;
+    let announced = [post("Content-Length: 3000000").as_bytes(), &[b'x'; 3_000_000]].concat();
+    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+    let chunked = [post("Transfer-Encoding: chunked").as_bytes(), &chunk.repeat(40), b"0\r\n\r\n"].concat();
+    let one_over = [post("Content-Length: 1001").as_bytes(), &[b' '; 1001]].concat();
+    let expecting = post("Content-Length: 3000000\r\nExpect: 100-continue").into_bytes();
+    for bytes in [announced, chunked, one_over, expecting] {
+        // Writing all of it before reading anything is what a plain client does.
+        let reply = Reply::parse(&service.raw(&bytes).await);
+        assert_problem(&reply, 413, "Request body is larger than 1000 bytes\n");
+        assert_eq!(reply.headers["connection"], "close");
+    }
+}
+
+#[tokio::test]
+async fn chunked_bodies_half_closed_connections_and_pipelines_work() {
+    let service = service(&[]).await;
+    let body = "6;ext=1\r\n{\"code\r\n6\r\n\":\"x\"}\r\n0\r\n\r\n";
+    let chunked = format!("{}{body}", post("Transfer-Encoding: chunked\r\nConnection: close"));
+    assert_eq!(Reply::parse(&service.raw(chunked.as_bytes()).await).status, 202);
+
+    let mut stream = TcpStream::connect(service.address).await.unwrap();
+    stream.write_all(b"GET /queue-stats HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).await.unwrap();
+    assert_eq!(Reply::parse(&reply).status, 200);
+
+    let two = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let replies = String::from_utf8(service.raw(two.as_bytes()).await).unwrap();
+    assert_eq!(replies.matches("HTTP/1.1 200").count(), 2);
+}
+
+#[tokio::test]
+async fn what_stalls_is_ended() {
+    let service = service(&[("CASEMATE_HTTP__BODY_MS", "100"), ("CASEMATE_HTTP__HEADER_MS", "200")]).await;
+    let stalled = format!("{}{{\"code", post("Content-Length: 100"));
+    assert_problem(&Reply::parse(&service.raw(stalled.as_bytes()).await), 408, "Request body did not arrive in time\n");
+    for silent in ["", "GET /status", "GET /healthz HTTP/1.1\r\nHost: x\r\n"] {
+        assert_eq!(service.raw(silent.as_bytes()).await, b"", "{silent:?}");
+    }
+}
+
+#[tokio::test]
+async fn malformed_http_is_refused_and_the_service_lives_on() {
+    let service = service(&[]).await;
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000));
+    let both = format!("{}{{}}", post("Content-Length: 5\r\nContent-Length: 6"));
+    for (bytes, expected) in [
+        (&b"\0\0\0\0\r\n\r\n"[..], 400),
+        (b"GET\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET /a\x01b HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
+        (b"POST /submit HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /submit HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", 400),
+        (both.as_bytes(), 400),
+        (many.as_bytes(), 431),
+        (long.as_bytes(), 431),
+        (b"POST /submit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    ] {
+        let reply = service.raw(bytes).await;
+        let line = String::from_utf8_lossy(&reply[..reply.len().min(60)]).into_owned();
+        let status: u16 = line.split(' ').nth(1).unwrap_or_default().parse().unwrap_or_default();
+        let uri_too_long = expected == 431 && status == 414;
+        assert!(status == expected || uri_too_long, "{}: {line:?}", bytes[..bytes.len().min(60)].escape_ascii());
+    }
+    assert_eq!(service.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_wait_and_are_served() {
+    let service = service(&[("CASEMATE_HTTP__CONNECTIONS", "1")]).await;
+    let mut first = TcpStream::connect(service.address).await.unwrap();
+    first.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut seen = [0; 12];
+    first.read_exact(&mut seen).await.unwrap();
+    let mut second = TcpStream::connect(service.address).await.unwrap();
+    second.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let waits = tokio::time::timeout(Duration::from_millis(100), second.read(&mut seen)).await;
+    assert!(waits.is_err(), "the second connection was served beside the first");
+    drop(first);
+    let mut reply = Vec::new();
+    second.read_to_end(&mut reply).await.unwrap();
+    assert_eq!(Reply::parse(&reply).status, 200);
+}
+
+#[tokio::test]
+async fn going_down_answers_open_requests_and_closes_idle_connections() {
+    let service = service(&[]).await;
+    let mut idle = TcpStream::connect(service.address).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut seen = [0; 12];
+    idle.read_exact(&mut seen).await.unwrap();
+    let mut open = TcpStream::connect(service.address).await.unwrap();
+    open.write_all(format!("{}{{\"co", post("Content-Length: 12\r\nExpect: 100-continue")).as_bytes()).await.unwrap();
+    // The interim reply shows that the request is being handled.
+    let mut interim = [0; 25];
+    open.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+
+    service.ledger.close();
+    service.shutdown.begin();
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+    open.write_all(b"de\":\"x\"}").await.unwrap();
+    let mut reply = Vec::new();
+    open.read_to_end(&mut reply).await.unwrap();
+    assert_problem(&Reply::parse(&reply), 503, "Shutting down\n");
+    drop((idle, open));
+    service.served.await.unwrap();
+    assert!(TcpStream::connect(service.address).await.is_err());
+}
+
+#[tokio::test]
+async fn stopping_now_does_not_wait_for_anybody() {
+    let service = service(&[]).await;
+    let mut open = TcpStream::connect(service.address).await.unwrap();
+    open.write_all(format!("{}{{", post("Content-Length: 12")).as_bytes()).await.unwrap();
+    service.shutdown.hurry();
+    service.served.await.unwrap();
+}
+
+#[tokio::test]
+async fn five_hundred_at_once_are_all_accepted() {
+    let service = Arc::new(service(&[]).await);
+    let clients: Vec<_> = (0..500)
+        .map(|_| {
+            let service = Arc::clone(&service);
+            tokio::spawn(async move { service.accepted(r#"{"language":"cpp","code":"x","input":"1 2"}"#).await })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for client in clients {
+        ids.push(client.await.unwrap());
+    }
+    ids.sort();
+    ids.dedup();
+    let stats = service.ledger.stats();
+    assert_eq!((ids.len(), stats.queued, stats.pending, stats.submissions), (500, 100, 400, 500));
+}

@@ -1,0 +1,45 @@
+//! What we broke ourselves: the client learns that it was us, and no more.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{Runtime, Server, Settings, shape};
+use crate::{needs, support::Need, under_both_runtimes};
+
+/// A runtime that works until a file appears, and then fails with words that are nobody's business.
+fn a_runtime_that_fails(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let directory = tempfile::Builder::new().prefix("cmtest-runtime-").tempdir().expect("a temporary directory");
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("its permissions");
+    let (wrapper, broken) = (directory.path().join(runtime.name()), directory.path().join("broken"));
+    let script = format!(
+        "#!/bin/sh\nPATH=$PATH:/usr/sbin:/usr/bin\nif [ -e {0} ]; then echo {0} s3cret >&2; exit 1; fi\nexec {1} \"$@\"\n",
+        broken.display(),
+        // Not itself by way of PATH: the wrapper's directory is not on it.
+        runtime.name(),
+    );
+    fs::write(&wrapper, script).expect("a wrapper");
+    fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).expect("its permissions");
+    let server = Server::start(&Settings::new(runtime).set("CASEMATE_RUNTIME_PATH", wrapper.display()));
+    let client = server.client();
+    assert_eq!(client.run("python", "print(1)", None).output(), "1\n");
+    fs::write(&broken, "").expect("a file");
+    // What was started ahead still works; the first that is not must tell.
+    let failed = (0..20).map(|_| client.run("c", "int main(void) {}", None)).find(|seen| seen.state() == "failed");
+    let failed = failed.expect("a failure of ours");
+    assert!(failed.output().starts_with("Internal error: "), "{}", failed.result);
+    for secret in ["s3cret", "/tmp", "cmtest", runtime.name()] {
+        assert!(!failed.output().contains(secret), "{secret} in {}", failed.result);
+    }
+    let id = failed.result["id"].as_str().unwrap_or_default();
+    assert_eq!(shape::ended(id, "c", &failed), Vec::<String>::new());
+    assert!(
+        server.log_of(id).contains("s3cret") || server.log().contains("s3cret"),
+        "the log has the rest\n{}",
+        server.log()
+    );
+    fs::remove_file(&broken).expect("a file");
+    assert_eq!(client.run("python", "print('mended')", None).output(), "mended\n");
+}
+
+under_both_runtimes!(a_runtime_that_fails);

@@ -1,0 +1,27 @@
+//! Black-box suite: the real binary, real containers, real HTTP. One table a test, each under crun and under runc where
+//! a job runs. What it needs is checked first (`needs!`), so that a bare machine says what to type.
+
+// Helpers outside `#[test]` functions may panic too: here a panic is the report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::cast_precision_loss)]
+
+#[path = "../support/support.rs"]
+#[allow(dead_code, reason = "each target uses its part of the harness")]
+mod support;
+
+mod added_language;
+mod compile;
+mod endings;
+mod faults;
+mod files;
+mod java;
+mod limits;
+mod output;
+mod python;
+mod refusals;
+mod routes;
+mod run_command;
+mod signals;
+mod start;
+mod states;
+mod stdin;
+mod times;

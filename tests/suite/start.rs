@@ -1,0 +1,114 @@
+//! The settings of the contract at the start: honoured, or refused with the name, the value and what to do; and the end
+//! that SIGTERM brings.
+
+use std::net::TcpListener;
+
+use crate::support::machine::Place;
+use crate::support::{Runtime, Server, Settings};
+use crate::{needs, support::Need, under_both_runtimes};
+
+fn mistakes_stop_the_start(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    // Variables, and words that must be in the message.
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let rows: [Case; 11] = [
+        (&[("PORT", "http")], &["PORT", "http"]),
+        (&[("PORT", "65536")], &["PORT", "65536"]),
+        (&[("PORT", "-1")], &["PORT", "-1"]),
+        (&[("MAX_WORKERS", "many")], &["MAX_WORKERS", "many"]),
+        (&[("MAX_WORKERS", "0")], &["MAX_WORKERS", "0"]),
+        (&[("QUEUE_SIZE", "1.5")], &["QUEUE_SIZE", "1.5"]),
+        (&[("DEFAULT_LANGUAGE", "cobol")], &["DEFAULT_LANGUAGE", "cobol"]),
+        (&[("CASEMATE_RUNTIME", "docker")], &["CASEMATE_RUNTIME", "docker"]),
+        (&[("CASEMATE_NO_SUCH_THING", "1")], &["CASEMATE_NO_SUCH_THING"]),
+        (&[("CASEMATE_LIMITS__PYTHON__RUN__NO_SUCH_THING", "1")], &["NO_SUCH_THING"]),
+        (&[("PORT", "http"), ("MAX_WORKERS", "many"), ("QUEUE_SIZE", "x")], &["PORT", "MAX_WORKERS", "QUEUE_SIZE"]),
+    ];
+    let mut wrong = Vec::new();
+    for (variables, words) in rows {
+        let settings = variables.iter().fold(Settings::new(runtime), |all, (name, value)| all.set(name, value));
+        match Server::try_start(&settings, Place::shared()) {
+            Ok(_) => wrong.push(format!("{variables:?} was accepted")),
+            Err(failed) => {
+                let log = failed.log.to_lowercase();
+                let missing: Vec<_> = words.iter().filter(|word| !log.contains(&word.to_lowercase())).collect();
+                if failed.status.is_none_or(|status| status.success()) || !missing.is_empty() {
+                    let status = failed.status;
+                    wrong.push(format!("{variables:?}: {status:?}, {missing:?} not in\n{}", failed.log));
+                }
+                if log.contains("panicked") {
+                    wrong.push(format!("{variables:?}: panicked\n{}", failed.log));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn settings_are_honoured(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    // Free a moment ago; nobody else asks for it by number.
+    let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its number").port();
+    let settings = Settings::new(runtime).set("PORT", port).set("MAX_WORKERS", 5).set("QUEUE_SIZE", 7);
+    let server = Server::start(&settings);
+    assert_eq!(server.client().address.port(), port);
+    assert_eq!(server.client().stats(), [0, 5, 0, 0]);
+}
+
+fn a_port_in_use_is_named(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("its number").port();
+    let failed = Server::try_start(&Settings::new(runtime).set("PORT", port), Place::shared());
+    let failed = failed.expect_err("the port is taken");
+    assert!(failed.status.is_some_and(|status| !status.success()), "{:?}", failed.status);
+    assert!(failed.log.contains(&port.to_string()), "{}", failed.log);
+}
+
+fn sigterm_ends_it_with_status_zero(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let mut idle = Server::start(&Settings::new(runtime));
+    assert_eq!(idle.stop().map(|status| status.code()), Some(Some(0)), "idle\n{}", idle.log());
+    let mut busy = Server::start(&Settings::new(runtime).set("QUEUE_SIZE", 2));
+    let client = busy.client();
+    for _ in 0..8 {
+        client.submit("python", "import time; time.sleep(1)", None);
+    }
+    assert_eq!(busy.stop().map(|status| status.code()), Some(Some(0)), "busy\n{}", busy.log());
+}
+
+/// The prefixes that people grep for, and never a word of the program or its input.
+fn the_log_has_its_prefixes_and_no_secrets(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let server = Server::start(&Settings::new(runtime).limit(&["python"], "RUN", "WALL_MS", 700));
+    let client = server.client();
+    let mut ids = Vec::new();
+    for (language, code) in [
+        ("python", "import time; print('s3cret-code'); time.sleep(5)"),
+        ("c", "int main(void) { return 3; } // s3cret-code"),
+        ("cpp", "int main() { s3cret_code; }"),
+        ("java", "class A { public static void main(String[] a) { throw new Error(\"s3cret-code\"); } }"),
+    ] {
+        let seen = client.run(language, code, Some("s3cret-input"));
+        ids.push(seen.result["id"].as_str().unwrap_or_default().to_owned());
+    }
+    client.post("/submit", br#"{"code": "x", "language": "s3cret-language"}"#);
+    client.post("/submit", b"s3cret-body");
+    client.get("/status?id=s3cret-id");
+    let log = server.log();
+    let mut wanted: Vec<_> = ["HTTP", "QUEUE", "WORKER-1"].map(str::to_owned).into();
+    wanted.extend(ids.iter().zip(["PYTHON", "C", "CPP", "JAVA"]).map(|(id, language)| format!("{language}-{id}")));
+    wanted.extend(ids.iter().flat_map(|id| [format!("EXEC-{id}"), format!("RESULT-{id}")]));
+    wanted.push(format!("TIMEOUT-{}", ids[0]));
+    let missing: Vec<_> = wanted.iter().filter(|prefix| !log.contains(&format!("[{prefix}]"))).collect();
+    assert!(missing.is_empty(), "not in the log: {missing:?}\n{log}");
+    assert!(!log.contains("s3cret"), "{log}");
+}
+
+under_both_runtimes!(
+    mistakes_stop_the_start,
+    settings_are_honoured,
+    a_port_in_use_is_named,
+    sigterm_ends_it_with_status_zero,
+    the_log_has_its_prefixes_and_no_secrets,
+);
