@@ -7,7 +7,7 @@ use crate::image::digest::Digest;
 use crate::image::error::UnpackError;
 use crate::image::extract::{DATA, Unpacked, create, make_directory, open_beneath};
 use crate::image::layout::{FIXED_FILES, Kind, MOUNT_POINTS};
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, Mode};
 
 /// Makes the fixed files and the mount points. The archive had none of them: `leave_out` took care of that, and a link
 /// in a parent's place is an error.
@@ -21,6 +21,14 @@ pub(super) fn furnish(root: BorrowedFd<'_>, unpacked: &mut Unpacked) -> Result<(
             Kind::Directory => {
                 let (parent, name) = parent(root, point.path)?;
                 make_directory(parent.as_fd(), name, point.path.as_bytes())?;
+                // mkdir(2) heeds the umask and knows no sticky bit everywhere.
+                rustix::fs::chmodat(parent.as_fd(), name, Mode::from_raw_mode(point.mode), AtFlags::empty()).map_err(
+                    |errno| UnpackError::Write {
+                        operation: "set the mode of",
+                        path: point.path.to_owned(),
+                        source: errno.into(),
+                    },
+                )?;
             }
         }
     }
