@@ -233,6 +233,14 @@ fn arguments_decide_where_they_should(runtime: Runtime) {
     for persona in [0x0040_0000, 0x0020_0000, 8, u64::MAX, 0, 0x0004_0000, 0xffff_ffff] {
         rows.push(("personality", Call::native(format!("personality {persona:x}"), personality, &[persona])));
     }
+    // RLIMIT_NOFILE is 7. Process 1 is the init, which has the job's uid, so that the kernel would let it be changed.
+    for (label, pid) in [("own limits", 0), ("limits of the init", 1), ("limits of 0 with high bits", 1 << 32)] {
+        rows.push(("prlimit64", Call::native(label, of("prlimit64"), &[pid, 7])));
+    }
+    // What one job could use up, or set going, for the whole machine.
+    for name in ["io_setup", "syncfs"] {
+        rows.push((name, Call::native(name, of(name), &[1])));
+    }
     let calls: Vec<Call> = rows.iter().map(|(_, call)| call.clone()).collect();
     let mut wrong = Vec::new();
     for ((name, call), seen) in rows.iter().zip(probe(runtime, &calls)) {
@@ -242,7 +250,15 @@ fn arguments_decide_where_they_should(runtime: Runtime) {
             wrong.push(format!("{}: {seen}, the profile says {wanted:?}", call.label));
         }
         // Whatever the profile says.
-        let open = ["fork", "socket family 1", "pair of family 1", "TCGETS", "personality 0", "personality 40000"];
+        let open = [
+            "fork",
+            "socket family 1",
+            "pair of family 1",
+            "TCGETS",
+            "personality 0",
+            "personality 40000",
+            "own limits",
+        ];
         let may = open.iter().any(|label| call.label == *label) || call.label.starts_with("TCGETS high");
         let may = may || call.label == "personality ffffffff";
         if may != wanted.is_none() {

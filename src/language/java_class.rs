@@ -1,8 +1,9 @@
 //! The name of a Java program's class: the contract's rule, improved only where that is certain to fail.
 //!
 //! The rule: the first match of `public\s+class\s+(\w+)`, else of `class\s+(\w+)`, else `Solution`, `\w` being ASCII.
-//! The improvements: comments, strings and characters are no code; among several classes of which none is public the
-//! one with `main` is meant; a `package` is part of the name that the virtual machine is told.
+//! The improvements: comments, strings and characters are no code; a class inside another is never meant; modifiers may
+//! stand between `public` and `class`; among several classes of which none is public the one that declares `main` is
+//! meant; a `package` is part of the name that the virtual machine is told.
 
 /// The name of a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +28,9 @@ const LONGEST: usize = super::definition::NAME_MAX - ".class".len();
 pub(super) fn find(source: &str) -> ClassName {
     let code = without_comments_and_strings(source);
     let words = words(&code);
-    let classes: Vec<usize> = (0..words.len().saturating_sub(1)).filter(|&i| words[i].opens_class).collect();
-    let public = classes.iter().copied().find(|&i| i > 0 && words[i - 1].text == "public" && words[i].after_space);
+    let outer = |i: &usize| words[*i].opens_class && words[*i].depth == 0;
+    let classes: Vec<usize> = (0..words.len().saturating_sub(1)).filter(outer).collect();
+    let public = classes.iter().copied().find(|&i| is_public(&words[..=i]));
     let chosen = public.or_else(|| with_main(&code, &words, &classes)).or_else(|| classes.first().copied());
     let simple = chosen
         .map(|i| words[i + 1].text)
@@ -44,6 +46,8 @@ pub(super) fn find(source: &str) -> ClassName {
 struct Word<'a> {
     text: &'a str,
     at: usize,
+    /// How many braces are open around it.
+    depth: usize,
     /// Only white space stands between the word before and this one.
     after_space: bool,
     /// It is `class`, and white space and a word follow.
@@ -55,9 +59,14 @@ fn words(code: &str) -> Vec<Word<'_>> {
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let bytes = code.as_bytes();
     let mut words = Vec::new();
-    let (mut i, mut end) = (0, 0);
+    let (mut i, mut end, mut depth) = (0, 0, 0_usize);
     while i < bytes.len() {
         if !is_word(bytes[i]) {
+            match bytes[i] {
+                b'{' => depth += 1,
+                b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
             i += 1;
             continue;
         }
@@ -67,7 +76,7 @@ fn words(code: &str) -> Vec<Word<'_>> {
         }
         let between = &code[end..start];
         let after_space = !between.is_empty() && between.chars().all(char::is_whitespace);
-        words.push(Word { text: &code[start..i], at: start, after_space, opens_class: false });
+        words.push(Word { text: &code[start..i], at: start, depth, after_space, opens_class: false });
         end = i;
     }
     let follows: Vec<bool> = words.iter().skip(1).map(|w| w.after_space).chain([false]).collect();
@@ -77,10 +86,25 @@ fn words(code: &str) -> Vec<Word<'_>> {
     words
 }
 
-/// The last class before the first `main(`, if the text before it opens no other class in between.
+/// Whether `class`, the last of `words`, is declared public: nothing but modifiers and white space between the two.
+fn is_public(words: &[Word<'_>]) -> bool {
+    let joined = words.iter().rev().skip(1).zip(words.iter().rev()).take_while(|(_, next)| next.after_space);
+    joined
+        .map(|(word, _)| word.text)
+        .find(|text| !matches!(*text, "abstract" | "final" | "strictfp"))
+        .is_some_and(|text| text == "public")
+}
+
+/// The outer class in whose own body the first `void main(` stands. A call of `main`, or one in a class further in, is
+/// nothing that the virtual machine would start.
 fn with_main(code: &str, words: &[Word<'_>], classes: &[usize]) -> Option<usize> {
-    let main = words.iter().position(|w| w.text == "main" && code[w.at + 4..].trim_start().starts_with('('))?;
-    classes.iter().copied().filter(|&i| i < main).max_by_key(|&i| words[i].at)
+    let declares = |i: &usize| {
+        let (before, word) = (&words[*i - 1], &words[*i]);
+        let called = code[word.at + word.text.len()..].trim_start().starts_with('(');
+        word.text == "main" && word.depth == 1 && word.after_space && before.text == "void" && called
+    };
+    let main = (1..words.len()).find(declares)?;
+    classes.iter().copied().rfind(|&i| i < main)
 }
 
 fn package(code: &str) -> Option<String> {
@@ -147,6 +171,17 @@ mod tests {
             ("class A { String s = \"public class No \"; }", "A"),
             ("class A { char c = '\"'; } class B { public static void main(String[] a) {} }", "B"),
             ("class A { void f() {} } class M { static void main (String[] a) {} } class Z { }", "M"),
+            ("class Outer { static class Node { } public static void main(String[] a) { } }", "Outer"),
+            ("class Outer { public class Node { } public static void main(String[] a) { } }", "Outer"),
+            (
+                "class A { static class B { static void main(String[] a) {} } } class C { static void main(String[] a) {} }",
+                "C",
+            ),
+            ("class A { void f() { B.main(null); } } class B { public static void main(String... a) {} }", "B"),
+            ("class A { } public final strictfp class F { }", "F"),
+            ("interface I { } enum E { X { } } class C { }", "C"),
+            ("public interface I { } class C { static void main(String[] a) {} } class D { }", "C"),
+            ("} class A { }", "A"),
             ("package a.b ; public class C { }", "a.b.C"),
             ("/* c */ package a . b; class C { }", "a.b.C"),
             ("class Über { } class Ok { }", "Ok"),

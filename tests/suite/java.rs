@@ -31,6 +31,12 @@ fn names() -> Vec<Row> {
         row("a package after a comment", "java", format!("/* package wrong; */ package a . b ;\n{}", class("public class", "Deep")))
             .completes("Deep\n"),
         row("a nested class", "java", program!("java/Nested.java")).completes("inner\n"),
+        row(
+            "a nested class in one that is not public",
+            "java",
+            program!("java/Nested.java").replace("public class Nested", "class Nested"),
+        )
+        .completes("inner\n"),
         row("two classes that use each other", "java", program!("java/TwoClasses.java")).completes("4\n"),
         row("generics and lambdas", "java", program!("java/Streams.java")).completes("[2, 4, 6]\n"),
         row("no main", "java", "public class NoMain {}").fails_with("", &["NoMain"], "\nexit status 1"),
