@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 
 use crate::bundle::init::INIT;
@@ -180,6 +181,12 @@ pub fn serve(
     delegated: &Delegated,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), StartError> {
+    // Every connection and every running job holds some; what may be had without asking is often a thousand.
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most)
+    {
+        tracing::warn!("the limit of open files cannot be raised to {most}: {error}");
+    }
     run(async {
         let catalogue = Arc::new(definitions.languages.clone());
         let ground = ground(settings, definitions, delegated)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::sandbox::Sandbox;
-use crate::model::{Job, JobReport, StepReport, Verdict};
+use crate::model::{Fault, Job, JobReport, StepReport, Verdict};
 use crate::service::{Ledger, Taken};
 use crate::telemetry::Tag;
 
@@ -38,10 +38,25 @@ async fn work(number: usize, sandbox: Arc<Sandbox>, ledger: Arc<Ledger>) {
     let tag = Tag::Worker(number);
     while let Some(Taken { job, cancel }) = ledger.take().await {
         tracing::info!(%tag, "{} takes {}", job.language, job.id);
-        let (report, leftovers) = sandbox.execute(&job, &cancel, None).await;
-        log(&job, &report);
-        ledger.finish(job.id, report).await;
-        leftovers.clear().await;
+        let id = job.id;
+        // In a task of its own: should there be a mistake of ours that panics, this job ends with a fault and the worker
+        // goes on.
+        let own = Arc::clone(&sandbox);
+        let carried_out = tokio::spawn(async move {
+            let (report, leftovers) = own.execute(&job, &cancel, None).await;
+            log(&job, &report);
+            (report, leftovers)
+        });
+        match carried_out.await {
+            Ok((report, leftovers)) => {
+                ledger.finish(id, report).await;
+                leftovers.clear().await;
+            }
+            Err(error) => {
+                tracing::error!(%tag, "job {id} was dropped: {error}");
+                ledger.finish(id, JobReport::faulted(Fault::NoEvidence)).await;
+            }
+        }
     }
     tracing::debug!(%tag, "ended");
 }
