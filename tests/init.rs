@@ -3,8 +3,6 @@
 
 // Helpers outside `#[test]` functions may panic too: here a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-// A test that cannot go on ends with a panic; that is its report.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::Write as _;
 use std::path::PathBuf;
