@@ -130,6 +130,7 @@ pub(super) async fn run(
     live: Option<Live<'_>>,
     remains: &mut Vec<Remains>,
 ) -> Result<StepReport, StepError> {
+    let began = Instant::now();
     let leaf = at.delegation.leaf(at.name, plan.limits).map_err(StepError::Prepare)?;
     remains.push(Remains { container: None, leaf });
     let Some(Remains { container: place, leaf }) = remains.last_mut() else { unreachable!("pushed above") };
@@ -147,11 +148,13 @@ pub(super) async fn run(
         report: report_end.into(),
         join: leaf.join().map_err(StepError::Prepare)?,
     };
+    let prepared = began.elapsed();
     let container = match Container::create(at.runtime, at.reaper, create).await {
         Ok(container) => place.insert(container),
         Err(error) => return Err(failed(error, &capture).await),
     };
 
+    let created = began.elapsed();
     leaf.arm(plan.limits).map_err(StepError::Limits)?;
     leaf.verify(plan.limits, container.pid()).map_err(StepError::Limits)?;
     let oom = leaf.oom_event().map_err(StepError::Prepare)?;
@@ -159,6 +162,7 @@ pub(super) async fn run(
 
     let started = Instant::now();
     container.start().await?;
+    let (verified, begun) = (started.duration_since(began), started.elapsed());
     let watchdog =
         Watchdog { limits: plan.limits, leaf, capture: &capture, oom, cancel: at.cancel, started, used_before };
     let feed = async {
@@ -197,6 +201,13 @@ pub(super) async fn run(
         }
         None => None,
     };
+    tracing::debug!(
+        "{}: prepared {prepared:?}, created {:?}, verified {:?}, started {begun:?}, ran {:?}",
+        at.name,
+        created.saturating_sub(prepared),
+        verified.saturating_sub(created),
+        wall.saturating_sub(begun),
+    );
     let usage = leaf.usage();
     let evidence = Evidence {
         wait,
