@@ -15,9 +15,9 @@ use super::files::Dir;
 use super::{CPU_PERIOD_US, CgroupError, Usage};
 use crate::model::{Bytes, CpuTime, Limits};
 
-/// The controllers without which there are no limits to sell. `cpu` may be missing: systemd before 252 delegates only
-/// the other two to users; a share is then refused, not ignored.
-const NEEDED: [&str; 2] = ["memory", "pids"];
+/// The controllers without which there are no limits to sell. systemd before 252 delegates no `cpu` to users; the set-up
+/// mends that.
+const NEEDED: [&str; 3] = ["memory", "pids", "cpu"];
 
 /// Our subtree.
 #[derive(Debug)]
@@ -33,9 +33,6 @@ impl Delegation {
         let has = |name: &str| offered.split_whitespace().any(|c| c == name);
         if let Some(missing) = NEEDED.into_iter().find(|c| !has(c)) {
             return Err(CgroupError::Missing(missing));
-        }
-        if !has("cpu") {
-            return Err(CgroupError::Missing("cpu"));
         }
         root.write("cgroup.subtree_control", "+memory +pids +cpu")?;
         let jobs = root.child("jobs")?;

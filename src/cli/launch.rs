@@ -124,11 +124,8 @@ impl Launch {
     /// once the service has ended.
     pub(super) fn enter(&self) -> Result<Inside, LaunchError> {
         let account = self.account()?;
-        let found = if account.is_some() { delegate(&self.who) } else { delegated(&self.who) };
-        let delegated = match found {
-            Err(DelegateError::NotInScope) => return Err(self.in_scope()),
-            found => found?,
-        };
+        self.into_scope()?;
+        let delegated = if account.is_some() { delegate(&self.who)? } else { delegated(&self.who)? };
         let uid = account.as_ref().map_or_else(geteuid, |user| user.uid);
         if let (Delegated::V2 { directory, inside: false }, Some(user)) = (&delegated, &account) {
             let name = format!("service-{}", std::process::id());
@@ -142,6 +139,16 @@ impl Launch {
         match userns::enter(ranges, || leave_top(&delegated))? {
             Entered::Outer(status) => Ok(Inside::Ended(status)),
             Entered::Inner => Ok(Inside::Serve(delegated)),
+        }
+    }
+
+    /// Under systemd on v2 this program starts again from its beginning, in a scope of its own, unless it is in one. Hence
+    /// nothing may have been consumed before this, standard input above all; [`Self::enter`] calls it if nobody has.
+    pub(super) fn into_scope(&self) -> Result<(), LaunchError> {
+        match delegated(&self.who) {
+            Err(DelegateError::NotInScope) => Err(self.in_scope()),
+            // Anything else is for whoever takes the delegation, who may be able to mend it.
+            _ => Ok(()),
         }
     }
 

@@ -15,7 +15,7 @@ mkdir -p "$root/var/lib/systemd/linger"
 
 # `apt-get install` of what the project's set-up installs works offline, also after `apt-get remove`.
 chroot "$root" apt-get clean
-chroot "$root" apt-get install --quiet=2 --yes --reinstall --download-only crun runc uidmap mmdebstrap >/dev/null
+chroot "$root" apt-get install --quiet=2 --yes --reinstall --download-only crun runc uidmap mmdebstrap gpg >/dev/null
 
 echo casemate-vm >"$root/etc/hostname"
 printf '127.0.0.1 localhost casemate-vm\n::1 localhost\n' >"$root/etc/hosts"
