@@ -124,7 +124,7 @@ impl Launch {
     /// once the service has ended.
     pub(super) fn enter(&self) -> Result<Inside, LaunchError> {
         let account = self.account()?;
-        self.into_scope()?;
+        self.ensure_scope()?;
         let delegated = if account.is_some() { delegate(&self.who)? } else { delegated(&self.who)? };
         let uid = account.as_ref().map_or_else(geteuid, |user| user.uid);
         if let (Delegated::V2 { directory, inside: false }, Some(user)) = (&delegated, &account) {
@@ -144,7 +144,7 @@ impl Launch {
 
     /// Under systemd on v2 this program starts again from its beginning, in a scope of its own, unless it is in one. Hence
     /// nothing may have been consumed before this, standard input above all; [`Self::enter`] calls it if nobody has.
-    pub(super) fn into_scope(&self) -> Result<(), LaunchError> {
+    pub(super) fn ensure_scope(&self) -> Result<(), LaunchError> {
         match delegated(&self.who) {
             Err(DelegateError::NotInScope) => Err(self.in_scope()),
             // Anything else is for whoever takes the delegation, who may be able to mend it.

@@ -56,7 +56,7 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let source = std::fs::read(file).map_err(|e| format!("{} cannot be read: {e}", file.display()))?;
     let source = String::from_utf8(source).map_err(|_| format!("{} is not UTF-8", file.display()))?;
     let language = name_of(&definitions.languages, arguments)?;
-    launch.into_scope()?;
+    launch.ensure_scope()?;
     let mut stdin = Vec::new();
     io::stdin().read_to_end(&mut stdin)?;
     let patches = launch.settings.limits.get(&language).cloned().unwrap_or_default();
