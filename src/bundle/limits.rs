@@ -20,6 +20,10 @@ pub(super) fn rlimits(limits: &Limits) -> Result<Vec<PosixRlimit>, OciSpecError>
         (PosixRlimitType::RlimitFsize, limits.file_size.0),
         (PosixRlimitType::RlimitNofile, u64::from(limits.open_files.0)),
         (PosixRlimitType::RlimitStack, limits.stack.0),
+        // The kernel counts these two for the service's user as well, so that one job could use up what all have: queued
+        // signals and timers, and bytes of POSIX message queues (one queue of the default size takes 81 920).
+        (PosixRlimitType::RlimitSigpending, 1024),
+        (PosixRlimitType::RlimitMsgqueue, 163_840),
     ]
     .into_iter()
     .map(|(kind, value)| PosixRlimitBuilder::default().typ(kind).hard(value).soft(value).build())

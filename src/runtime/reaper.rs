@@ -77,6 +77,8 @@ impl Reaper {
     pub fn spawn(&self, start: impl FnOnce() -> io::Result<Pid>) -> io::Result<Child> {
         let mut table = self.lock();
         let pid = start()?;
+        // The number may have been another process's before, whose ending nobody asked for.
+        table.strays.retain(|(stray, _)| *stray != pid);
         let (send, ended) = oneshot::channel();
         table.waiting.insert(pid, send);
         drop(table);

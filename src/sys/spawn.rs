@@ -66,6 +66,10 @@ fn before_exec(join: &[RawFd], third: Option<RawFd>) -> io::Result<()> {
             return Err(io::Error::last_os_error());
         }
     }
+    // Whatever else is open here, the runtime is not to inherit it. Closed on exec, not now: the standard library still
+    // needs its own. close_range(2), kernel 5.11.
+    // SAFETY: a plain system call; it allocates nothing.
+    check(unsafe { libc::close_range(4, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) })?;
     match third {
         // SAFETY: plain system calls on descriptors of this process. dup2 onto itself would keep close-on-exec.
         Some(3) => check(unsafe { libc::fcntl(3, libc::F_SETFD, 0) }),

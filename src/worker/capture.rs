@@ -2,12 +2,13 @@
 //! our memory waits for anybody.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::model::{Bytes, Captured, Streams};
 
@@ -34,6 +35,8 @@ pub(super) struct Capture {
     limit: u64,
     seen: AtomicU64,
     over: Notify,
+    /// Nobody is left who could write.
+    ended: CancellationToken,
 }
 
 /// The job's ends.
@@ -61,6 +64,7 @@ impl Capture {
             limit: limit.0,
             seen: AtomicU64::new(0),
             over: Notify::new(),
+            ended: CancellationToken::new(),
         };
         Ok((capture, Ends { out, err: err_end }))
     }
@@ -77,6 +81,12 @@ impl Capture {
         Ok(Captured { stdout: out?, stderr: err?, seen, cut: seen > self.limit })
     }
 
+    /// Every process of the job is gone: what is in the pipes now is all there will be. Their ends need not be closed for
+    /// that: a descriptor that was sent over a local socket lives on in the socket's queue until the kernel collects it.
+    pub(super) fn ended(&self) {
+        self.ended.cancel();
+    }
+
     /// Resolves when more was printed than is kept.
     pub(super) async fn over(&self) {
         self.over.notified().await;
@@ -86,13 +96,21 @@ impl Capture {
         let mut kept = Vec::new();
         let mut chunk = vec![0; CHUNK];
         loop {
-            pipe.readable().await?;
-            let n = match pipe.try_read(&mut chunk) {
-                Ok(0) => return Ok(kept),
-                Ok(n) => n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error),
+            let n = tokio::select! {
+                biased;
+                ready = pipe.readable() => match ready.and_then(|()| pipe.try_read(&mut chunk)) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                    read => read?,
+                },
+                // What tokio remembers of the pipe may be old; the kernel knows.
+                () = self.ended.cancelled() => match rustix::io::read(pipe.as_fd(), &mut chunk) {
+                    Err(rustix::io::Errno::AGAIN) => 0,
+                    read => read?,
+                },
             };
+            if n == 0 {
+                return Ok(kept);
+            }
             let before = self.seen.fetch_add(n as u64, Ordering::Relaxed);
             let room = usize::try_from(self.limit.saturating_sub(before)).unwrap_or(usize::MAX);
             let fresh = &chunk[..n.min(room)];
@@ -142,6 +160,17 @@ mod tests {
         let captured = capture.drain(None).await.unwrap();
         assert_eq!(captured, Captured { stdout: b"12345".to_vec(), stderr: vec![], seen: 8, cut: true });
         capture.over().await;
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_never_closed_holds_nobody_up() {
+        let (capture, ends) = Capture::open(Streams::Merged, Bytes(64), me()).unwrap();
+        let mut out = std::fs::File::from(ends.out);
+        out.write_all(b"all of it").unwrap();
+        capture.ended();
+        let captured = capture.drain(None).await.unwrap();
+        assert_eq!(captured.stdout, b"all of it");
+        drop((out, ends.err));
     }
 
     #[tokio::test]

@@ -187,12 +187,14 @@ pub(super) async fn run(
         }
     };
     let wall = started.elapsed();
+    capture.ended();
     let output = match output {
         Some(output) => output,
         None => timeout(DYING, drain).await.map_err(|_| StepError::Undead)?,
     }
     .map_err(StepError::Output)?;
-    let said = read_report(report.into(), init::LONGEST_REPORT as u64 + 1).await.map_err(StepError::Output)?;
+    let said = timeout(DYING, read_report(report.into(), init::LONGEST_REPORT as u64 + 1));
+    let said = said.await.map_err(|_| StepError::Undead)?.map_err(StepError::Output)?;
     let wait = match Report::parse(&said).map_err(StepError::Report)? {
         Some(Report::Ended { wait, .. }) => Some(wait),
         Some(Report::NotStarted { errno, .. }) => {

@@ -1,4 +1,4 @@
-//! A job's directory: a tmpfs of its own under the stage, with the bundle of the live container and the job's `/code`.
+//! A job's directory under the stage: the bundles of its containers, and a tmpfs of its own that becomes its `/code`.
 //!
 //! What lies in `/code` after a step is the job's and hostile. Nothing here reads it; it goes away as a whole.
 
@@ -48,12 +48,15 @@ impl Workdir {
         let path = stage.jobs().join(name);
         fs::create_dir(&path).map_err(file("make the mount point"))?;
         let workdir = Self { path, steps: 0 };
-        // The bundle and the sources are in it too, beside what the job may write.
-        let options = format!("mode=0711,size={},nr_inodes={}", size.0 + (16 << 20), inodes.0 + 64);
-        mount_tmpfs(&workdir.path, &options)?;
         let code = workdir.code();
+        fs::set_permissions(&workdir.path, Permissions::from_mode(0o711)).map_err(file("open the way to /code"))?;
         fs::create_dir(&code).map_err(file("make /code"))?;
-        fs::set_permissions(&code, Permissions::from_mode(0o755)).map_err(file("open /code"))?;
+        // Room for the sources on top of what the job may write. The bundles are not in it: a job that fills it up must
+        // not be able to stop its own next step.
+        let sources: usize = files.iter().map(|(_, bytes)| bytes.len().next_multiple_of(4096)).sum();
+        let options =
+            format!("mode=0755,size={},nr_inodes={}", size.0 + sources as u64, inodes.0 + 1 + files.len() as u64);
+        mount_tmpfs(&code, &options)?;
         for (name, bytes) in files {
             fs::OpenOptions::new()
                 .write(true)
@@ -92,13 +95,13 @@ impl Drop for Workdir {
 }
 
 fn remove(path: &Path) -> Result<(), WorkdirError> {
-    // Not mounted where making it failed half-way; then the directory below is empty.
-    let unmounted = unmount(path);
-    match fs::remove_dir(path) {
+    // Not mounted where making it failed half-way; then there is nothing of the job's in it.
+    let unmounted = unmount(&path.join("code"));
+    match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
         Err(source) => {
             unmounted?;
-            Err(WorkdirError::File { action: "remove the mount point", source })
+            Err(WorkdirError::File { action: "remove what is left", source })
         }
     }
 }
