@@ -130,6 +130,19 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
+/// An error with its causes on one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;

@@ -1,7 +1,6 @@
 //! From the command line into the service's namespaces: who serves, with which settings, in which cgroup, as whom.
 //! Everything here happens before the first thread exists.
 
-use std::error::Error;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -208,16 +207,4 @@ fn become_user(uid: Uid, gid: Gid) -> nix::Result<()> {
 
 fn gather<T, E: ToString>(loaded: Result<T, Vec<E>>, mistakes: &mut Vec<String>) -> Option<T> {
     loaded.map_err(|errors| mistakes.extend(errors.iter().map(ToString::to_string))).ok()
-}
-
-/// An error with its causes on one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }

@@ -12,12 +12,12 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::launch::{Inside, Launch, chain};
+use super::launch::{Inside, Launch};
 use crate::language::Languages;
 use crate::model::{Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict};
 use crate::server;
 use crate::shutdown::Shutdown;
-use crate::telemetry;
+use crate::telemetry::{self, chain};
 use crate::worker::Stream;
 
 /// Exit statuses for what is no ending of the program's own. 124 is that of timeout(1).

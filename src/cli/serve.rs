@@ -7,8 +7,9 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use super::launch::{Inside, Launch, chain};
-use crate::{server, telemetry};
+use super::launch::{Inside, Launch};
+use crate::server;
+use crate::telemetry::{self, chain};
 
 /// Serves until told to stop. `greet` prints how to use the service once it is ready.
 pub(super) fn run(greet: bool) -> ExitCode {

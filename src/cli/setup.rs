@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use nix::sys::wait::{WaitStatus, waitpid};
 
 use super::images::{self, Arguments};
-use super::launch::{Launch, chain};
+use super::launch::Launch;
 use crate::host::provision::{self, Event, Machine, Wanted, Who};
 use crate::image::{BuildOptions, Images, Recipes};
 use crate::sys::fork::{Side, fork};
+use crate::telemetry::chain;
 
 /// Sets the machine up for whoever calls it. Progress goes to standard output, what went wrong to standard error.
 #[must_use]

@@ -16,7 +16,7 @@ use crate::model::{Fault, Job, JobReport, Limits, Outcome, StepReport, Verdict};
 use crate::runtime::Runtime;
 use crate::runtime::reaper::Reaper;
 use crate::seccomp::Profiles;
-use crate::telemetry::Tag;
+use crate::telemetry::{Tag, chain};
 
 /// Everything that running a job needs. Shared by all workers.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Sandbox {
     ) -> Result<JobReport, Fault> {
         let fail = |error: StepError| {
             let tag = Tag::Exec(job.id);
-            tracing::error!(%tag, error = &error as &dyn std::error::Error, "a step could not be carried out");
+            tracing::error!(%tag, "a step could not be carried out: {}", chain(&error));
             error.fault()
         };
         if cancel.is_cancelled() {

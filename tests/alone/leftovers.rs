@@ -96,6 +96,10 @@ fn containers_die_with_a_killed_server(runtime: Runtime) {
     for id in &ids {
         client.until(id, deadline, |state| state == "running").expect("all three to run");
     }
+    // A job counts as running from the moment a worker takes it; its processes follow.
+    while processes().len() < 3 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     assert!(processes().len() >= 3, "no process of a job was seen: {:?}", processes());
     server.end(Signal::SIGKILL);
     let killed = Instant::now();
