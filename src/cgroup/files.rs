@@ -6,6 +6,7 @@ use std::path::Path;
 
 use nix::unistd::Pid;
 use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::retry_on_intr;
 
 use super::CgroupError;
 
@@ -109,7 +110,9 @@ impl Dir {
     /// Writes `value` in one call.
     pub(super) fn write(&self, file: &str, value: &str) -> Result<(), CgroupError> {
         let fd = self.writable(file)?;
-        match rustix::io::write(&fd, value.as_bytes()) {
+        // Resizing a memory cgroup gives up when any signal is pending (`mem_cgroup_resize_max`), and children end all the
+        // time here.
+        match retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())) {
             Ok(n) if n == value.len() => Ok(()),
             Ok(_) => Err(self.error("write", file, io::ErrorKind::WriteZero.into())),
             Err(e) => Err(self.error("write", file, e.into())),
@@ -122,7 +125,7 @@ impl Dir {
         let mut bytes = Vec::with_capacity(512);
         let mut chunk = [0; 4096];
         loop {
-            match rustix::io::read(fd.as_fd(), &mut chunk) {
+            match retry_on_intr(|| rustix::io::read(fd.as_fd(), &mut chunk)) {
                 Ok(0) => break,
                 Ok(n) => bytes.extend_from_slice(&chunk[..n]),
                 Err(e) => return Err(self.error("read", file, e.into())),
