@@ -69,7 +69,7 @@ impl Sandbox {
     ) -> (JobReport, Leftovers) {
         let mut leftovers = Leftovers::default();
         let steps = usize::from(job.compile.is_some()) + job.runs.len();
-        tracing::info!(tag = %Tag::Exec(job.id), "{}: {steps} to carry out, each in a container", job.language);
+        tracing::info!(tag = %Tag::Exec(job.id), "{}: {steps} steps to carry out, each in a container", job.language);
         let report = match self.steps(job, cancel, live, &mut leftovers).await {
             Ok(report) => report,
             Err(fault) => JobReport::faulted(fault),
