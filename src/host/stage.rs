@@ -5,7 +5,7 @@
 //! <stage>/init             process 1 of every container
 //! <stage>/images/<image>/  an image's root file system, bound read-only
 //! <stage>/state/           the runtime's own notes
-//! <stage>/jobs/<slot>/     one live job: its bundle and its /code
+//! <stage>/jobs/<job>/      one live job: its bundles, and the tmpfs that becomes its /code
 //! ```
 
 use std::fs::{self, Permissions};
