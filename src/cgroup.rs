@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use nix::unistd::Pid;
 use thiserror::Error;
 
-use crate::model::{Bytes, CpuShare, CpuTime, Limits, Pids};
+use crate::model::{Bytes, CpuShare, CpuTime, Enforcement, Limits, Pids};
 
 pub use v1::Hierarchies;
 
@@ -96,12 +96,12 @@ impl Delegation {
         }
     }
 
-    /// Who enforces the limits, for reports and logs.
+    /// What enforces the limits, for reports and logs.
     #[must_use]
-    pub const fn version(&self) -> &'static str {
+    pub const fn enforcement(&self) -> Enforcement {
         match self {
-            Self::V1(_) => "cgroup v1",
-            Self::V2(_) => "cgroup v2",
+            Self::V1(_) => Enforcement::CgroupV1,
+            Self::V2(_) => Enforcement::CgroupV2,
         }
     }
 }
@@ -117,6 +117,10 @@ pub struct Usage {
     pub oom_kills: Option<u64>,
     /// Forks that were refused.
     pub pids_refused: Option<u64>,
+    /// The most processes and threads that were alive at once, the container's process 1 not counted.
+    pub pids_peak: Option<Pids>,
+    /// Periods in which the group was held back by its share of the processor.
+    pub throttled: Option<u64>,
 }
 
 /// The cgroup of one container.
@@ -181,6 +185,33 @@ impl Leaf {
         }
     }
 
+    /// Processor time since the leaf was made, alone: what a watchdog asks for again and again.
+    #[must_use]
+    pub fn cpu_time(&self) -> Option<CpuTime> {
+        match self {
+            Self::V1(leaf) => leaf.cpu_time(),
+            Self::V2(leaf) => leaf.cpu_time(),
+        }
+    }
+
+    /// Processes that were killed for memory, alone.
+    #[must_use]
+    pub fn oom_kills(&self) -> Option<u64> {
+        match self {
+            Self::V1(leaf) => leaf.oom_kills(),
+            Self::V2(leaf) => leaf.oom_kills(),
+        }
+    }
+
+    /// The most processes and threads that were alive at once, the container's process 1 not counted.
+    #[must_use]
+    pub fn pids_peak(&self) -> Option<Pids> {
+        match self {
+            Self::V1(leaf) => leaf.pids_peak(),
+            Self::V2(leaf) => leaf.pids_peak(),
+        }
+    }
+
     /// An eventfd that becomes readable when the group runs out of memory; only v1 needs one (v2 has
     /// `memory.oom.group`).
     ///
@@ -225,6 +256,11 @@ impl Leaf {
 #[must_use]
 pub fn quota_us(share: Option<CpuShare>) -> Option<u64> {
     share.map(|percent| u64::from(percent.0) * CPU_PERIOD_US / 100)
+}
+
+/// Without the container's own process 1, which counts too.
+fn without_init(peak: u64) -> Option<Pids> {
+    u32::try_from(peak).ok().map(|n| Pids(n.saturating_sub(1)))
 }
 
 /// A container's own process 1 counts too.

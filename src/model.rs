@@ -2,6 +2,7 @@
 //!
 //! Values only. Nothing here opens a file, starts a process or knows of HTTP.
 
+mod bounds;
 mod evidence;
 mod fault;
 mod job;
@@ -12,9 +13,10 @@ mod submission;
 mod units;
 mod verdict;
 
+pub use bounds::{Bound, Bounds, Enforcement, Enforcer};
 pub use evidence::{Captured, Evidence, Stop, WaitStatus};
 pub use fault::Fault;
-pub use job::{Job, JobId, Run, Streams};
+pub use job::{Job, JobId, Run, StepKind, Streams};
 pub use limits::{Limits, LimitsPatch};
 pub use refusal::Refusal;
 pub use report::{JobReport, Outcome, StepReport};

@@ -123,7 +123,7 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
     };
     // After the probe, whose own child must not be waited for by anybody else.
     let reaper = Reaper::start().map_err(StartError::Signals)?;
-    tracing::info!("{}, limits by {}", runtime.version, delegation.version());
+    tracing::info!("{}, limits by {}", runtime.version, delegation.enforcement().name());
     let sandbox = Sandbox {
         runtime,
         reaper,

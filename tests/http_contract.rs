@@ -13,8 +13,8 @@ use std::time::Duration;
 use casemate::config::{Defaults, Settings};
 use casemate::http::{Cors, Edge, listen, serve};
 use casemate::model::{
-    Bytes, Captured, CpuTime, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, StepReport, Verdict,
-    WallTime,
+    Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, StepReport,
+    Verdict, WallTime,
 };
 use casemate::service::{Admission, Capacity, Catalogue, Ledger};
 use casemate::shutdown::Shutdown;
@@ -51,7 +51,8 @@ impl Catalogue for Languages {
 
 fn report(verdict: Verdict, stdout: &[u8]) -> JobReport {
     let output = Captured { stdout: stdout.to_vec(), ..Captured::default() };
-    let step = StepReport { verdict, evidence: Evidence { output, ..Evidence::default() }, limits: limits() };
+    let evidence = Evidence { output, ..Evidence::default() };
+    let step = StepReport { verdict, evidence, limits: limits(), enforcement: Enforcement::CgroupV2 };
     JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
 }
 

@@ -186,11 +186,27 @@ impl Leaf {
 
     pub(super) fn usage(&self) -> Usage {
         Usage {
-            cpu_time: self.dirs.cpuacct.number("cpuacct.usage").map(|ns| CpuTime(ns / 1000)),
+            cpu_time: self.cpu_time(),
             memory_peak: self.dirs.memory.number("memory.max_usage_in_bytes").map(Bytes),
-            oom_kills: self.dirs.memory.keyed("memory.oom_control", "oom_kill"),
+            oom_kills: self.oom_kills(),
             pids_refused: self.dirs.pids.keyed("pids.events", "max"),
+            pids_peak: self.pids_peak(),
+            throttled: self.dirs.cpu.keyed("cpu.stat", "nr_throttled"),
         }
+    }
+
+    /// Needs the cpuacct controller only.
+    pub(super) fn cpu_time(&self) -> Option<CpuTime> {
+        self.dirs.cpuacct.number("cpuacct.usage").map(|ns| CpuTime(ns / 1000))
+    }
+
+    /// Kernel 6.1.
+    pub(super) fn pids_peak(&self) -> Option<Pids> {
+        self.dirs.pids.number("pids.peak").and_then(super::without_init)
+    }
+
+    pub(super) fn oom_kills(&self) -> Option<u64> {
+        self.dirs.memory.keyed("memory.oom_control", "oom_kill")
     }
 
     /// "Notification about OOM" in the kernel's `admin-guide/cgroup-v1/memory.rst`: an eventfd and an open

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
-use super::files::Dir;
+use super::files::{Dir, keyed};
 use super::{CPU_PERIOD_US, CgroupError, Usage};
-use crate::model::{Bytes, CpuTime, Limits};
+use crate::model::{Bytes, CpuTime, Limits, Pids};
 
 /// The controllers without which there are no limits to sell. systemd before 252 delegates no `cpu` to users; the set-up
 /// mends that.
@@ -105,13 +105,31 @@ impl Leaf {
 
     pub(super) fn usage(&self) -> Usage {
         let Ok(dir) = self.jobs.existing(&self.name) else { return Usage::default() };
+        let cpu = dir.read("cpu.stat").ok();
+        let of_cpu = |key| cpu.as_deref().and_then(|text| keyed(text, key));
         Usage {
-            cpu_time: dir.keyed("cpu.stat", "usage_usec").map(CpuTime),
+            cpu_time: of_cpu("usage_usec").map(CpuTime),
             // Kernel 5.19.
             memory_peak: dir.number("memory.peak").map(Bytes),
             oom_kills: dir.keyed("memory.events", "oom_kill"),
             pids_refused: dir.keyed("pids.events", "max"),
+            pids_peak: self.pids_peak(),
+            throttled: of_cpu("nr_throttled"),
         }
+    }
+
+    /// `cpu.stat` is there without the cpu controller too, in every cgroup but the root.
+    pub(super) fn cpu_time(&self) -> Option<CpuTime> {
+        self.jobs.existing(&self.name).ok()?.keyed("cpu.stat", "usage_usec").map(CpuTime)
+    }
+
+    /// Kernel 6.1.
+    pub(super) fn pids_peak(&self) -> Option<Pids> {
+        self.jobs.existing(&self.name).ok()?.number("pids.peak").and_then(super::without_init)
+    }
+
+    pub(super) fn oom_kills(&self) -> Option<u64> {
+        self.jobs.existing(&self.name).ok()?.keyed("memory.events", "oom_kill")
     }
 
     pub(super) fn lift_cpu(&self) {

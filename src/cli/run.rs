@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::launch::{Inside, Launch};
 use crate::language::Languages;
-use crate::model::{Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict};
+use crate::model::{Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict, WaitStatus};
+use crate::report::bounds;
 use crate::server;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, chain};
@@ -137,13 +138,19 @@ fn status(report: &JobReport) -> u8 {
     match (&report.outcome, report.runs.first()) {
         (Outcome::Ran, Some(step)) => match step.verdict {
             Verdict::Ok => 0,
-            Verdict::ExitStatus(status) => status,
+            Verdict::ExitStatus(status) | Verdict::CompileError(status) => status,
             Verdict::Signal(signal) => signal.saturating_add(128),
             Verdict::MemoryLimit => 137,
             Verdict::TimeLimit => TIMED_OUT,
-            // As SIGXCPU and SIGXFSZ would have it.
+            // As SIGXCPU and SIGXFSZ have it.
             Verdict::CpuLimit => 152,
-            Verdict::OutputLimit => 153,
+            Verdict::OutputLimit | Verdict::FileLimit => 153,
+            Verdict::Seccomp => 159,
+            Verdict::ProcessLimit => match step.evidence.wait {
+                Some(WaitStatus::Exited(status)) => status,
+                Some(WaitStatus::Signaled(signal)) => signal.saturating_add(128),
+                None => INTERNAL,
+            },
             Verdict::Cancelled => 130,
         },
         (Outcome::CompileFailed, _) => NOT_COMPILED,
@@ -172,12 +179,15 @@ fn words(step: &StepReport) -> String {
     let limits = &step.limits;
     match step.verdict {
         Verdict::Ok => "exit status 0".into(),
-        Verdict::ExitStatus(status) => format!("exit status {status}"),
+        Verdict::ExitStatus(status) | Verdict::CompileError(status) => format!("exit status {status}"),
         Verdict::Signal(signal) => format!("ended by signal {signal}"),
         Verdict::MemoryLimit => format!("more memory than {} bytes", limits.memory),
         Verdict::CpuLimit => format!("more processor time than {} s", limits.cpu_time.0 / 1_000_000),
         Verdict::TimeLimit => format!("ran longer than {} s", limits.wall),
         Verdict::OutputLimit => format!("printed more than {} bytes", limits.output),
+        Verdict::ProcessLimit => format!("failed after it was refused a process or thread beyond {}", limits.pids.0),
+        Verdict::FileLimit => format!("wrote a file of more than {} bytes", limits.file_size),
+        Verdict::Seccomp => "made a system call that ends a program (SIGSYS); the kernel does not tell which".into(),
         Verdict::Cancelled => "cancelled".into(),
     }
 }
@@ -204,6 +214,6 @@ fn step(step: &StepReport) -> Value {
         "memory_peak_bytes": evidence.memory_peak,
         "oom_kills": evidence.oom_kills,
         "forks_refused": evidence.pids_refused,
-        "limits": step.limits,
+        "limits": bounds(step),
     })
 }

@@ -4,7 +4,8 @@
 //! ended otherwise than by an exit status says how in the words of a run, except that times name the compilation.
 
 use super::text::lossy;
-use crate::model::{Fault, JobReport, Outcome, StepReport, Verdict, WallTime};
+use crate::model::{Fault, JobReport, Outcome, StepReport, Verdict, WaitStatus, WallTime};
+use crate::report::cpu_time_is_up;
 
 /// The whole of `output` for an ended job.
 pub fn output(report: &JobReport) -> String {
@@ -38,8 +39,9 @@ fn printed(step: &StepReport) -> String {
 }
 
 fn compile_end(step: &StepReport) -> String {
-    match step.verdict {
-        Verdict::ExitStatus(_) => String::new(),
+    // A compiler says in its own words what it met; its exit status adds nothing, whatever the reason.
+    match (step.verdict, step.evidence.wait) {
+        (Verdict::CompileError(_), _) | (Verdict::ProcessLimit, Some(WaitStatus::Exited(_))) => String::new(),
         _ => end(step, "compilation"),
     }
 }
@@ -47,8 +49,11 @@ fn compile_end(step: &StepReport) -> String {
 fn end(step: &StepReport, what: &str) -> String {
     match step.verdict {
         Verdict::Ok => String::new(),
-        Verdict::ExitStatus(status) => format!("\nexit status {status}"),
-        Verdict::Signal(signal) => format!("\nexit status {}", 128 + u16::from(signal)),
+        Verdict::ExitStatus(status) | Verdict::CompileError(status) => format!("\nexit status {status}"),
+        Verdict::Signal(signal) => by_signal(signal),
+        // The contract knows no words for these: they read as what the program's own parent would have seen.
+        Verdict::ProcessLimit | Verdict::FileLimit | Verdict::Seccomp => as_waited_for(step),
+        Verdict::CpuLimit if of_one_process(step) => as_waited_for(step),
         Verdict::MemoryLimit => "\nexit status 137".to_owned(),
         Verdict::TimeLimit => format!("\n{what} timed out after {} seconds", step.limits.wall),
         Verdict::CpuLimit => {
@@ -59,10 +64,27 @@ fn end(step: &StepReport, what: &str) -> String {
     }
 }
 
+/// SIGXCPU ended the program, and the step as a whole had processor time left.
+fn of_one_process(step: &StepReport) -> bool {
+    matches!(step.evidence.wait, Some(WaitStatus::Signaled(_))) && !cpu_time_is_up(&step.evidence, &step.limits)
+}
+
+fn as_waited_for(step: &StepReport) -> String {
+    match step.evidence.wait {
+        Some(WaitStatus::Exited(status)) => format!("\nexit status {status}"),
+        Some(WaitStatus::Signaled(signal)) => by_signal(signal),
+        None => String::new(),
+    }
+}
+
+fn by_signal(signal: u8) -> String {
+    format!("\nexit status {}", 128 + u16::from(signal))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Bytes, Captured, CpuTime, Evidence, Inodes, Limits, OpenFiles, Pids};
+    use crate::model::{Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, Limits, OpenFiles, Pids, Stop};
 
     fn step(verdict: Verdict, stdout: &[u8]) -> StepReport {
         let output = Captured { stdout: stdout.to_vec(), ..Captured::default() };
@@ -79,7 +101,45 @@ mod tests {
             tmp: Bytes::mib(64),
             tmp_inodes: Inodes(4096),
         };
-        StepReport { verdict, evidence: Evidence { output, ..Evidence::default() }, limits }
+        let evidence = Evidence { output, ..Evidence::default() };
+        StepReport { verdict, evidence, limits, enforcement: Enforcement::CgroupV2 }
+    }
+
+    fn seen(verdict: Verdict, evidence: &Evidence) -> StepReport {
+        let step = step(verdict, b"x: no");
+        let evidence = Evidence { output: step.evidence.output, ..evidence.clone() };
+        StepReport { evidence, ..step }
+    }
+
+    fn waited(wait: WaitStatus) -> Evidence {
+        Evidence { wait: Some(wait), ..Evidence::default() }
+    }
+
+    /// What a finer verdict must not change.
+    #[test]
+    fn limits_without_words_in_the_contract_read_as_the_exit_status() {
+        let (exited, signaled) = (WaitStatus::Exited, WaitStatus::Signaled);
+        let spent = Evidence { cpu_time: Some(CpuTime::seconds(20)), ..waited(signaled(24)) };
+        let stopped = Evidence { stop: Some(Stop::CpuTime), ..Evidence::default() };
+        // The verdict, what was seen, the end for a run, and for a compile step where it differs.
+        let table = [
+            (Verdict::ProcessLimit, waited(exited(1)), "\nexit status 1", Some("")),
+            (Verdict::ProcessLimit, waited(signaled(6)), "\nexit status 134", None),
+            (Verdict::FileLimit, waited(signaled(25)), "\nexit status 153", None),
+            (Verdict::Seccomp, waited(signaled(31)), "\nexit status 159", None),
+            (Verdict::CpuLimit, waited(signaled(24)), "\nexit status 152", None),
+            (Verdict::CpuLimit, spent, "\ncpu time limit of 20 seconds exceeded", None),
+            (Verdict::CpuLimit, stopped, "\ncpu time limit of 20 seconds exceeded", None),
+        ];
+        for (verdict, evidence, run, compile) in table {
+            let step = seen(verdict, &evidence);
+            let ran = JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step.clone()] };
+            // The limit of output is 5 bytes.
+            assert_eq!(output(&ran), format!("x: no{run}"), "{step:?}");
+            let compile = compile.unwrap_or(run);
+            let failed = JobReport { outcome: Outcome::CompileFailed, compile: Some(step.clone()), runs: vec![] };
+            assert_eq!(output(&failed), format!("Compilation error:\nx: no{compile}"), "{step:?}");
+        }
     }
 
     #[test]
@@ -113,7 +173,7 @@ mod tests {
     #[test]
     fn every_ending_of_a_compile_step() {
         let table: &[(Verdict, &str)] = &[
-            (Verdict::ExitStatus(1), "Compilation error:\nx: no"),
+            (Verdict::CompileError(1), "Compilation error:\nx: no"),
             (Verdict::TimeLimit, "Compilation error:\nx: no\ncompilation timed out after 10.5 seconds"),
             (Verdict::MemoryLimit, "Compilation error:\nx: no\nexit status 137"),
             (Verdict::Signal(11), "Compilation error:\nx: no\nexit status 139"),

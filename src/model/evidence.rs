@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, CpuTime, WallTime};
+use super::{Bytes, CpuTime, Pids, WallTime};
 
 /// How the program's process ended, as wait(2) reported it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +54,14 @@ pub struct Evidence {
     pub oom_kills: Option<u64>,
     /// Times that a fork was refused by the pids limit.
     pub pids_refused: Option<u64>,
+    /// The most processes and threads that were alive at once, without the container's process 1; absent where the
+    /// runtime had more of them before the program started.
+    pub pids_peak: Option<Pids>,
+    /// Periods of one second in which the share of the processor held the group back.
+    pub throttled: Option<u64>,
     /// Processor time of the group since the program started.
     pub cpu_time: Option<CpuTime>,
-    /// The most memory that the group held at once.
+    /// The most memory that the group held at once, the runtime's at the start included.
     pub memory_peak: Option<Bytes>,
     /// From the start of the program to the end of its last process.
     pub wall: Option<WallTime>,

@@ -41,6 +41,16 @@ impl FromStr for JobId {
     }
 }
 
+/// What a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// Makes the program; may write to its directory.
+    Compile,
+    /// Executes it.
+    Run,
+}
+
 /// Whether a step's two output streams are kept apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Fault, Limits, Verdict};
+use super::{Enforcement, Evidence, Fault, Limits, Verdict};
 
 /// One step: what was seen, what it means, and what it was allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct StepReport {
     pub evidence: Evidence,
     /// What it was allowed.
     pub limits: Limits,
+    /// Who saw to that. With the rest it says all about each limit: `report::bounds`.
+    pub enforcement: Enforcement,
 }
 
 /// How the job as a whole ended.

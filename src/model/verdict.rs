@@ -11,16 +11,24 @@ pub enum Verdict {
     Ok,
     /// Another exit status.
     ExitStatus(u8),
-    /// A signal that the service did not send.
+    /// The compiler's exit status, other than 0: it did not take the program.
+    CompileError(u8),
+    /// A signal that the service did not send, and that no row below explains.
     Signal(u8),
     /// The kernel killed a process of the group for memory.
     MemoryLimit,
-    /// The group's processor time was used up.
+    /// The group's processor time was used up, or SIGXCPU ended the program.
     CpuLimit,
     /// The wall-clock limit passed.
     TimeLimit,
     /// More output than the limit.
     OutputLimit,
+    /// The program failed, and forks had been refused by the limit of processes and threads.
+    ProcessLimit,
+    /// SIGXFSZ ended the program: a file was to grow beyond the limit.
+    FileLimit,
+    /// SIGSYS ended the program: it made a call that the filter answers with death, in an ABI that is closed.
+    Seccomp,
     /// Cancelled on request.
     Cancelled,
 }

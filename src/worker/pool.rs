@@ -65,7 +65,7 @@ fn log(job: &Job, report: &JobReport) {
     let language = Tag::Language(&job.language, job.id);
     let compile = report.compile.iter().map(|step| ("compile", step));
     for (name, step) in compile.chain(report.runs.iter().map(|step| ("run", step))) {
-        let StepReport { verdict, evidence, limits } = step;
+        let StepReport { verdict, evidence, limits, .. } = step;
         tracing::info!(
             tag = %language,
             "{name}: {verdict:?}, wall {:?} ms, cpu {:?} us, memory {:?} bytes, output {} bytes",

@@ -12,7 +12,7 @@ use crate::cgroup::Delegation;
 use crate::host::ids::{IdBlock, IdBlocks};
 use crate::host::stage::Stage;
 use crate::language::{Languages, StepPlan};
-use crate::model::{Fault, Job, JobReport, Limits, Outcome, StepReport, Verdict};
+use crate::model::{Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Verdict};
 use crate::runtime::Runtime;
 use crate::runtime::reaper::Reaper;
 use crate::seccomp::Profiles;
@@ -114,7 +114,7 @@ impl Sandbox {
 
         let mut report = JobReport { outcome: Outcome::Ran, compile: None, runs: Vec::new() };
         if let (Some(limits), Some(plan)) = (&job.compile, &program.compile) {
-            let step = here.step(plan, limits, &[], true).await.map_err(fail)?;
+            let step = here.step(plan, limits, &[], StepKind::Compile).await.map_err(fail)?;
             let compiled = step.verdict == Verdict::Ok;
             report.compile = Some(step);
             if !compiled {
@@ -123,7 +123,7 @@ impl Sandbox {
             }
         }
         for run in &job.runs {
-            report.runs.push(here.step(&program.run, &run.limits, &run.stdin, false).await.map_err(fail)?);
+            report.runs.push(here.step(&program.run, &run.limits, &run.stdin, StepKind::Run).await.map_err(fail)?);
         }
         Ok(report)
     }
@@ -147,7 +147,7 @@ impl Here<'_> {
         plan: &StepPlan,
         limits: &Limits,
         stdin: &[u8],
-        writes_code: bool,
+        kind: StepKind,
     ) -> Result<StepReport, StepError> {
         let sandbox = self.sandbox;
         let profile = sandbox.profiles.get(&plan.profile).ok_or(StepError::Without("seccomp profile"))?;
@@ -159,6 +159,7 @@ impl Here<'_> {
             delegation: &sandbox.delegation,
             name: &name,
             dir: &dir,
+            kind,
             stdin,
             streams: self.job.streams,
             cancel: self.cancel,
@@ -172,12 +173,12 @@ impl Here<'_> {
             rootfs: &sandbox.stage.image(self.image),
             init: &sandbox.stage.init(),
             code: &self.workdir.code(),
-            code_writable: writes_code,
+            code_writable: kind == StepKind::Compile,
             ids: self.ids,
             cgroup: None,
         };
         // A compiler's words belong to the report; what is passed on as it comes is what the program prints.
-        let live = if writes_code { None } else { self.live };
+        let live = if kind == StepKind::Compile { None } else { self.live };
         step::run(&at, plan, live, self.remains).await
     }
 }

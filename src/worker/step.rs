@@ -16,8 +16,8 @@ use super::workdir::WorkdirError;
 use crate::bundle::init::{self, Report};
 use crate::bundle::{self, Plan};
 use crate::cgroup::{CgroupError, Delegation, Leaf};
-use crate::model::{Captured, CpuTime, Evidence, Fault, StepReport, Stop, Streams};
-use crate::report::classify;
+use crate::model::{Captured, CpuTime, Evidence, Fault, Pids, StepKind, StepReport, Stop, Streams};
+use crate::report::conclude;
 use crate::runtime::reaper::Reaper;
 use crate::runtime::{Container, Create, Runtime, RuntimeError};
 use crate::telemetry::escaped;
@@ -96,6 +96,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) name: &'a str,
     /// An empty directory for its bundle.
     pub(super) dir: &'a Path,
+    pub(super) kind: StepKind,
     pub(super) stdin: &'a [u8],
     pub(super) streams: Streams,
     pub(super) cancel: &'a CancellationToken,
@@ -158,7 +159,8 @@ pub(super) async fn run(
     leaf.arm(plan.limits).map_err(StepError::Limits)?;
     leaf.verify(plan.limits, container.pid()).map_err(StepError::Limits)?;
     let oom = leaf.oom_event().map_err(StepError::Prepare)?;
-    let used_before = leaf.usage().cpu_time.unwrap_or(CpuTime(0));
+    let peak_before = leaf.pids_peak();
+    let used_before = leaf.cpu_time().unwrap_or(CpuTime(0));
 
     let started = Instant::now();
     container.start().await?;
@@ -216,13 +218,19 @@ pub(super) async fn run(
         stop,
         oom_kills: usage.oom_kills,
         pids_refused: usage.pids_refused,
+        pids_peak: own_peak(peak_before, usage.pids_peak),
+        throttled: usage.throttled,
         cpu_time: usage.cpu_time.map(|t| CpuTime(t.0.saturating_sub(used_before.0))),
         memory_peak: usage.memory_peak,
         wall: Some(crate::model::WallTime::from_duration(wall)),
         output,
     };
-    let verdict = classify(&evidence, plan.limits).map_err(StepError::Unexplained)?;
-    Ok(StepReport { verdict, evidence, limits: plan.limits.clone() })
+    conclude(at.kind, evidence, plan.limits, at.delegation.enforcement()).map_err(StepError::Unexplained)
+}
+
+/// The runtime's own threads were in the group too (runc has about ten): what is not above their peak may be theirs.
+fn own_peak(before: Option<Pids>, after: Option<Pids>) -> Option<Pids> {
+    after.filter(|after| *after <= Pids(1) || before.is_some_and(|before| before < *after))
 }
 
 /// A runtime that fails before it has opened its log writes to the standard error that is to become the job's.

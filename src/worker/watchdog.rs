@@ -49,7 +49,7 @@ impl Watchdog<'_> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         loop {
             // A clock that cannot be read now may be readable next time; the wall-clock limit stands meanwhile.
-            let used = self.leaf.usage().cpu_time.map_or(0, |t| t.0.saturating_sub(self.used_before.0));
+            let used = self.leaf.cpu_time().map_or(0, |t| t.0.saturating_sub(self.used_before.0));
             let left = self.limits.cpu_time.0.saturating_sub(used);
             if left == 0 {
                 return;
@@ -67,7 +67,7 @@ impl Watchdog<'_> {
             let _ = rustix::io::read(event.get_ref(), &mut count);
             ready.clear_ready();
             for _ in 0..50 {
-                if self.leaf.usage().oom_kills.is_some_and(|n| n > 0) {
+                if self.leaf.oom_kills().is_some_and(|n| n > 0) {
                     return;
                 }
                 sleep(OOM_LOOK).await;

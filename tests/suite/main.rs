@@ -25,3 +25,4 @@ mod start;
 mod states;
 mod stdin;
 mod times;
+mod verdicts;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Evidence, Outcome, StepReport, Verdict};
+use crate::model::{Enforcement, Evidence, Outcome, StepReport, Verdict};
 use crate::service::admit::tests::{Two, limits, request};
 use crate::store::Answer;
 use crate::store::memory::MemoryStore;
@@ -43,7 +43,8 @@ fn state(ledger: &Ledger, id: JobId) -> State {
 }
 
 fn ran(verdict: Verdict) -> JobReport {
-    let step = StepReport { verdict, evidence: Evidence::default(), limits: limits(100) };
+    let (evidence, limits) = (Evidence::default(), limits(100));
+    let step = StepReport { verdict, evidence, limits, enforcement: Enforcement::CgroupV2 };
     JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
 }
 

@@ -1,0 +1,111 @@
+//! Each limit of a step on its own: what was allowed, what was used, who saw to it, and whether it came into play.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Bytes, CpuShare, CpuTime, Inodes, OpenFiles, Pids, WallTime};
+
+/// What stands behind the limits of a whole service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcement {
+    /// cgroup v2.
+    CgroupV2,
+    /// cgroup v1.
+    CgroupV1,
+    /// No cgroup: limits of single processes, and a watchdog that looks from time to time. Somebody asked for it.
+    Sampling,
+}
+
+impl Enforcement {
+    /// As people write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CgroupV2 => "cgroup v2",
+            Self::CgroupV1 => "cgroup v1",
+            Self::Sampling => "sampling",
+        }
+    }
+}
+
+/// Who holds a step to one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcer {
+    /// The kernel, for the whole step, by its cgroup (v2).
+    CgroupV2,
+    /// The same by cgroup v1.
+    CgroupV1,
+    /// The service, which is told at once or knows the moment beforehand.
+    Watchdog,
+    /// The kernel, for each process or each user (setrlimit(2)).
+    Rlimit,
+    /// The kernel, by the size of the file system (tmpfs(5)).
+    Tmpfs,
+    /// The service, which looks from time to time: the step can be over the limit for a moment.
+    Sampling,
+    /// Nobody.
+    None,
+}
+
+impl Enforcer {
+    /// Whether the limit can be passed.
+    #[must_use]
+    pub const fn weak(self) -> bool {
+        matches!(self, Self::Sampling | Self::None)
+    }
+}
+
+/// One limit. What nobody could tell is absent, never zero or false.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound<T> {
+    /// What was allowed.
+    pub bound: T,
+    /// What was used, at its highest.
+    pub used: Option<T>,
+    /// Who saw to it.
+    pub enforced_by: Enforcer,
+    /// Whether it ended the step, refused it something or held it back.
+    pub fired: Option<bool>,
+}
+
+/// Every limit of a step, by the names of [`Limits`](super::Limits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Bounds {
+    pub memory: Bound<Bytes>,
+    pub pids: Bound<Pids>,
+    /// Absent where the step is not throttled. Used is the average over the step.
+    pub cpu_share: Option<Bound<CpuShare>>,
+    pub cpu_time: Bound<CpuTime>,
+    pub wall: Bound<WallTime>,
+    pub output: Bound<Bytes>,
+    pub file_size: Bound<Bytes>,
+    pub open_files: Bound<OpenFiles>,
+    pub stack: Bound<Bytes>,
+    pub tmp: Bound<Bytes>,
+    pub tmp_inodes: Bound<Inodes>,
+}
+
+impl Bounds {
+    /// The names of the limits that can be passed.
+    #[must_use]
+    pub fn weak(&self) -> Vec<&'static str> {
+        [
+            ("memory", Some(self.memory.enforced_by)),
+            ("pids", Some(self.pids.enforced_by)),
+            ("cpu_share", self.cpu_share.map(|b| b.enforced_by)),
+            ("cpu_time", Some(self.cpu_time.enforced_by)),
+            ("wall", Some(self.wall.enforced_by)),
+            ("output", Some(self.output.enforced_by)),
+            ("file_size", Some(self.file_size.enforced_by)),
+            ("open_files", Some(self.open_files.enforced_by)),
+            ("stack", Some(self.stack.enforced_by)),
+            ("tmp", Some(self.tmp.enforced_by)),
+            ("tmp_inodes", Some(self.tmp_inodes.enforced_by)),
+        ]
+        .into_iter()
+        .filter_map(|(name, by)| by.is_some_and(Enforcer::weak).then_some(name))
+        .collect()
+    }
+}
