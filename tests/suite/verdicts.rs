@@ -37,19 +37,25 @@ fn forks(status: u32) -> String {
 
 /// What takes processor time has no share, so that only the limit in question comes into play.
 fn cases() -> Vec<Case> {
-    let free: &[_] = &[("CPU_PERCENT", 0)];
+    let free: &[_] = &[("CPU_PERCENT", 0), ("WALL_MS", 60_000)];
     vec![
         case("ok.c", c("puts(\"hi\");"), json!("ok"), &[]),
         case("seven.c", c("return 7;"), json!({"exit_status": 7}), &[]),
         case("segv.c", c("raise(SIGSEGV);"), json!({"signal": 11}), &[]),
         case("kill.c", c("raise(SIGKILL);"), json!({"signal": 9}), &[]),
-        case("memory.c", c("memset(malloc(200 << 20), 1, 200 << 20);"), json!("memory_limit"), &["memory"]),
-        case("busy.c", c("for (volatile int i = 0;; i++);"), json!("cpu_limit"), &["cpu_time"])
-            .limit(&[("CPU_PERCENT", 0), ("CPU_SECONDS", 1)]),
+        case("memory.c", c("memset(malloc(200 << 20), 1, 200 << 20);"), json!("memory_limit"), &["memory"]).limit(free),
+        case("busy.c", c("for (volatile int i = 0;; i++);"), json!("cpu_limit"), &["cpu_time"]).limit(&[
+            ("CPU_PERCENT", 0),
+            ("CPU_SECONDS", 1),
+            ("WALL_MS", 60_000),
+        ]),
         case("own_cpu_limit.c", program!("c/own_cpu_limit.c"), json!("cpu_limit"), &["cpu_time"]).limit(free),
         case("sleep.c", c("sleep(60);"), json!("time_limit"), &["wall"]).limit(&[("WALL_MS", 500)]),
-        case("flood.c", c("for (;;) puts(\"flood\");"), json!("output_limit"), &["output"])
-            .limit(&[("CPU_PERCENT", 0), ("OUTPUT_BYTES", 1000)]),
+        case("flood.c", c("for (;;) puts(\"flood\");"), json!("output_limit"), &["output"]).limit(&[
+            ("CPU_PERCENT", 0),
+            ("OUTPUT_BYTES", 1000),
+            ("WALL_MS", 60_000),
+        ]),
         case("forks.c", forks(1), json!("process_limit"), &["pids"]).limit(free),
         case("forks_signal.c", forks(256), json!("process_limit"), &["pids"]).limit(free),
         case("forks_well.c", forks(0), json!("ok"), &["pids"]).limit(free),
