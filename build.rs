@@ -1,15 +1,15 @@
-//! Builds the containers' init (`rootfs-build/init/init.rs`) into `OUT_DIR/init`: a static executable of a few KB that
-//! needs nothing but rustc and the linker that Rust itself uses.
+//! Builds the containers' init and the probe of the self-test (`rootfs-build/init/`) into `OUT_DIR`: static executables
+//! of a few KB that need nothing but rustc and the linker that Rust itself uses.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-const SOURCE: &str = "rootfs-build/init/init.rs";
+const SOURCES: &str = "rootfs-build/init";
 
 fn main() -> ExitCode {
-    println!("cargo::rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-changed={SOURCES}");
     println!("cargo::rerun-if-changed=build.rs");
-    match build() {
+    match ["init", "probe"].into_iter().try_for_each(build) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             println!("cargo::error={}", message.trim().replace('\n', " | "));
@@ -18,15 +18,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn build() -> Result<(), String> {
+fn build(name: &str) -> Result<(), String> {
+    let source = format!("{SOURCES}/{name}.rs");
     let env = |name: &str| std::env::var(name).map_err(|_| format!("cargo did not set {name}"));
     let arch = env("CARGO_CFG_TARGET_ARCH")?;
     if env("CARGO_CFG_TARGET_OS")? != "linux" || !matches!(arch.as_str(), "x86_64" | "aarch64") {
-        return Err(format!("{SOURCE} is written for Linux on x86_64 and aarch64, not for {}", env("TARGET")?));
+        return Err(format!("{source} is written for Linux on x86_64 and aarch64, not for {}", env("TARGET")?));
     }
-    let out = PathBuf::from(env("OUT_DIR")?).join("init");
+    let out = PathBuf::from(env("OUT_DIR")?).join(name);
     let mut rustc = Command::new(env("RUSTC")?);
-    rustc.args(["--edition=2024", "--crate-type=bin", "--crate-name=init", "--target", &env("TARGET")?]);
+    rustc.args(["--edition=2024", "--crate-type=bin", "--crate-name", name, "--target", &env("TARGET")?]);
     // Static and at a fixed address: without a dynamic loader nobody would apply relocations.
     rustc.args(["-Cpanic=abort", "-Copt-level=s", "-Cstrip=symbols", "-Crelocation-model=static"]);
     rustc.args(["-Ctarget-feature=+crt-static", "-Coverflow-checks=off", "-Cdebug-assertions=off"]);
@@ -36,12 +37,12 @@ fn build() -> Result<(), String> {
     if let Ok(linker) = env("RUSTC_LINKER") {
         rustc.arg(format!("-Clinker={linker}"));
     }
-    rustc.arg("-o").arg(&out).arg(SOURCE);
-    let output = rustc.output().map_err(|error| format!("cannot start rustc to build {SOURCE}: {error}"))?;
+    rustc.arg("-o").arg(&out).arg(&source);
+    let output = rustc.output().map_err(|error| format!("cannot start rustc to build {source}: {error}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(format!(
-            "cannot build the containers' init from {SOURCE}; it needs rustc and a C linker (Debian: build-essential). \
+            "cannot build {source}; it needs rustc and a C linker (Debian: build-essential). \
              rustc said: {said}"
         ));
     }

@@ -29,6 +29,7 @@ use crate::service::{Admission, Capacity, Ledger};
 use crate::shutdown::Shutdown;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::Tag;
+use crate::worker::selftest::{self, SelfTestError};
 use crate::worker::{Pool, Sandbox};
 
 /// Where cgroups are mounted, for the service and for what it launches.
@@ -58,6 +59,8 @@ pub enum StartError {
     NoProfile { name: String, language: String },
     #[error(transparent)]
     Runtime(#[from] ProbeError),
+    #[error("limits do not hold here, so that nothing is served")]
+    SelfTest(#[from] SelfTestError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("the store cannot be opened")]
@@ -189,7 +192,10 @@ pub fn serve(
     }
     run(async {
         let catalogue = Arc::new(definitions.languages.clone());
-        let ground = ground(settings, definitions, delegated)?;
+        let Ground { sandbox, images } = ground(settings, definitions, delegated)?;
+        let sandbox = Arc::new(sandbox);
+        // Before anybody can submit, and with no way around it.
+        selftest::run(&sandbox).await?;
         let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
         let capacity =
             Capacity { workers: settings.max_workers, queue: settings.queue_size, waiting: settings.max_pending };
@@ -198,8 +204,7 @@ pub fn serve(
         let addresses = listeners.addresses();
         let shutdown = Shutdown::new();
 
-        let Ground { sandbox, images } = ground;
-        let pool = Pool::start(settings.max_workers, &Arc::new(sandbox), &ledger);
+        let pool = Pool::start(settings.max_workers, &sandbox, &ledger);
         let edge = Edge { ledger: Arc::clone(&ledger), http: settings.http, cors: Cors::new(&settings.cors_origins) };
         let serving = tokio::spawn(http::serve(listeners, edge, shutdown.clone()));
         let signals = {

@@ -3,6 +3,7 @@
 mod capture;
 mod pool;
 mod sandbox;
+pub mod selftest;
 mod stdin;
 mod step;
 mod watchdog;

@@ -17,32 +17,9 @@
 #![no_std]
 #![no_main]
 
-use core::arch::{asm, global_asm};
+mod kernel;
 
-// The stack pointer at entry is all there is: argc, argv, NULL, envp, NULL (x86-64 and AAPCS64 process start-up).
-#[cfg(target_arch = "x86_64")]
-global_asm!(
-    ".globl _start",
-    "_start:",
-    "xor ebp, ebp",
-    "mov rdi, rsp",
-    "and rsp, -16",
-    "call {main}",
-    "ud2",
-    main = sym main,
-);
-
-#[cfg(target_arch = "aarch64")]
-global_asm!(
-    ".globl _start",
-    "_start:",
-    "mov x29, xzr",
-    "mov x30, xzr",
-    "mov x0, sp",
-    "bl {main}",
-    "brk #1",
-    main = sym main,
-);
+use kernel::{call, exit};
 
 #[cfg(target_arch = "x86_64")]
 mod nr {
@@ -55,7 +32,6 @@ mod nr {
     pub const WAIT4: usize = 61;
     pub const FCNTL: usize = 72;
     pub const PRCTL: usize = 157;
-    pub const EXIT_GROUP: usize = 231;
     pub const CLOSE_RANGE: usize = 436;
 }
 
@@ -64,7 +40,6 @@ mod nr {
     pub const FCNTL: usize = 25;
     pub const CLOSE: usize = 57;
     pub const WRITE: usize = 64;
-    pub const EXIT_GROUP: usize = 94;
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const PRCTL: usize = 167;
@@ -90,32 +65,6 @@ const SIGSET_BYTES: usize = 8;
 const WALL: usize = 0x4000_0000;
 const NOT_STARTED: usize = 125;
 const NO_EXEC: usize = 127;
-
-/// One system call; a value in -4095..0 is a negated errno (syscall(2)).
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn call(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
-    let out: isize;
-    // SAFETY: the kernel clobbers rax, rcx and r11 only; what the pointers name is the caller's care.
-    unsafe {
-        asm!("syscall", inlateout("rax") number as isize => out, in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
-             in("r8") 0usize, lateout("rcx") _, lateout("r11") _, options(nostack));
-    }
-    out
-}
-
-/// One system call; a value in -4095..0 is a negated errno (syscall(2)).
-#[cfg(target_arch = "aarch64")]
-#[inline(always)]
-unsafe fn call(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
-    let out: isize;
-    // SAFETY: the kernel clobbers x0 only; what the pointers name is the caller's care.
-    unsafe {
-        asm!("svc #0", in("x8") number, inlateout("x0") a as isize => out, in("x1") b, in("x2") c, in("x3") d,
-             in("x4") 0usize, options(nostack));
-    }
-    out
-}
 
 /// `struct rusage` (getrusage(2)): the two times, the high-water mark, and 13 words that nobody reads here.
 #[repr(C)]
@@ -166,13 +115,6 @@ impl Line {
         self.push(b'\n');
         // SAFETY: the buffer outlives the call.
         unsafe { call(nr::WRITE, REPORT, self.bytes.as_ptr() as usize, self.len, 0) };
-    }
-}
-
-fn exit(status: usize) -> ! {
-    loop {
-        // SAFETY: takes no pointer and does not return.
-        unsafe { call(nr::EXIT_GROUP, status, 0, 0, 0) };
     }
 }
 
@@ -277,35 +219,4 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
         .number(usage.max_rss_kib as u64)
         .send();
     exit(code as usize)
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    exit(NOT_STARTED)
-}
-
-/// The compiler may ask for these where it copies or clears memory; there is no libc to have them.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
-    for i in 0..len {
-        // SAFETY: the caller owns `len` bytes. Volatile, or this would become a call of itself.
-        unsafe { to.add(i).write_volatile(byte as u8) };
-    }
-    to
-}
-
-/// See [`memset`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
-    for i in 0..len {
-        // SAFETY: the caller owns `len` bytes at both. Volatile, as above.
-        unsafe { to.add(i).write_volatile(from.add(i).read()) };
-    }
-    to
-}
-
-/// Named by the unwind tables of the core library; with `panic=abort` nothing ever calls it.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() -> ! {
-    exit(NOT_STARTED)
 }

@@ -20,6 +20,7 @@ mod python;
 mod refusals;
 mod routes;
 mod run_command;
+mod self_test;
 mod signals;
 mod start;
 mod states;
