@@ -1,20 +1,29 @@
 //! Seccomp profiles: a strict format of our own, turned into what an OCI runtime reads.
 //!
-//! A profile is a list of rules, each saying what needs it or which attack it stops. What no rule names gets ENOSYS, so
-//! that a program built for a newer kernel falls back as it would on an older one. `oci-spec` reads its own format
-//! leniently, which for a filter means silently weaker; hence the strict one.
+//! A profile is a list of rules, each saying what needs it or which attack it stops; an addition joins rules to profiles
+//! for the languages that name it. What no rule names gets ENOSYS, so that a program built for a newer kernel falls back
+//! as it would on an older one. `oci-spec` reads its own format leniently, which for a filter means silently weaker;
+//! hence the strict one. `seccomp/README.md` shows all of it.
 
+mod condition;
+mod format;
 mod profile;
+mod reference;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use format::File;
 pub use profile::Profile;
+pub use reference::reference;
 
-const BUILT_IN: [(&str, &str); 2] =
-    [("compile", include_str!("../seccomp/compile.json")), ("run", include_str!("../seccomp/run.json"))];
+const BUILT_IN: [(&str, &str); 3] = [
+    ("compile", include_str!("../seccomp/compile.json")),
+    ("java", include_str!("../seccomp/java.json")),
+    ("run", include_str!("../seccomp/run.json")),
+];
 
 /// What is wrong with a profile.
 #[derive(Debug, Error)]
@@ -43,6 +52,20 @@ pub enum ProfileError {
         /// What it names.
         base: String,
     },
+    /// It adds to a profile that there is not.
+    #[error("{file}: `adds` has {base:?}, which is no profile")]
+    Added {
+        /// The file.
+        file: String,
+        /// What it names.
+        base: String,
+    },
+    /// It is neither a profile nor an addition, or both.
+    #[error("{file}: a profile has `rules` and may extend another, an addition has `adds` and nothing else of these")]
+    Kind {
+        /// The file.
+        file: String,
+    },
     /// A rule contradicts itself or another.
     #[error("{file}: rule {rule:?}: {message}")]
     Rule {
@@ -55,7 +78,7 @@ pub enum ProfileError {
     },
 }
 
-/// Every profile that there is, by name.
+/// Every profile that there is, by name; `compile+java` is the profile `compile` with the addition `java`.
 #[derive(Clone, Debug)]
 pub struct Profiles(BTreeMap<String, Profile>);
 
@@ -77,15 +100,58 @@ impl Profiles {
                 Err(source) => errors.push(ProfileError::Read { path, source }),
             }
         }
+        let mut parsed = BTreeMap::new();
+        for (name, (file, text)) in texts {
+            match parse(&file, &text) {
+                Ok(content) => drop(parsed.insert(name, (file, content))),
+                Err(error) => errors.push(error),
+            }
+        }
+        let profiles = Self::combine(&parsed, &mut errors);
+        if errors.is_empty() { Ok(profiles) } else { Err(errors) }
+    }
+
+    #[cfg(test)]
+    fn of<const N: usize>(files: [(&str, &str); N]) -> Result<Self, Vec<ProfileError>> {
+        let read =
+            |(name, text): (&str, &str)| parse(name, text).map(|file| (name.to_owned(), (name.to_owned(), file)));
+        let parsed = files.into_iter().map(read).collect::<Result<_, _>>().map_err(|error| vec![error])?;
+        let mut errors = Vec::new();
+        let profiles = Self::combine(&parsed, &mut errors);
+        if errors.is_empty() { Ok(profiles) } else { Err(errors) }
+    }
+
+    fn combine(files: &BTreeMap<String, (String, File)>, errors: &mut Vec<ProfileError>) -> Self {
         let mut profiles = BTreeMap::new();
-        for (name, (file, text)) in &texts {
-            let base = |wanted: &str| texts.get(wanted).filter(|_| wanted != name).map(|(_, text)| text.as_str());
-            match Profile::parse(file, text, base) {
-                Ok(profile) => drop(profiles.insert(name.clone(), profile)),
+        let profile = |name: &str| files.get(name).map(|(_, file)| file).filter(|file| file.adds.is_empty());
+        for (name, (file, content)) in files {
+            let base = content.extends.as_ref().map(|base| (base, profile(base).filter(|base| base.extends.is_none())));
+            if let Some((base, None)) = base {
+                errors.push(ProfileError::Base { file: file.clone(), base: base.clone() });
+            }
+            let below = base.and_then(|(_, base)| base).filter(|_| content.adds.is_empty());
+            let unknown = [below.map_or(&[][..], |base| &base.unknown), &content.unknown].concat();
+            match Profile::new(file, below.map_or(&[], |base| &base.rules), &content.rules, &unknown) {
+                Ok(profile) if content.adds.is_empty() => drop(profiles.insert(name.clone(), profile)),
+                Ok(_) => {}
                 Err(more) => errors.extend(more),
             }
         }
-        if errors.is_empty() { Ok(Self(profiles)) } else { Err(errors) }
+        let additions =
+            files.iter().flat_map(|(name, (file, content))| content.adds.iter().map(move |add| (name, file, add)));
+        for (name, file, (base, rules)) in additions {
+            let unknown = |name: &str| profile(name).map_or(&[][..], |file| &file.unknown);
+            let above = profile(base).and_then(|base| base.extends.as_deref()).map_or(&[][..], unknown);
+            match profiles
+                .get(base)
+                .map(|below: &Profile| Profile::new(file, below.rules(), rules, &[above, unknown(base)].concat()))
+            {
+                Some(Ok(profile)) => drop(profiles.insert(format!("{base}+{name}"), profile)),
+                Some(Err(more)) => errors.extend(more),
+                None => errors.push(ProfileError::Added { file: file.clone(), base: base.clone() }),
+            }
+        }
+        Self(profiles)
     }
 
     /// The profile of this name.
@@ -93,6 +159,19 @@ impl Profiles {
     pub fn get(&self, name: &str) -> Option<&Profile> {
         self.0.get(name)
     }
+
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+fn parse(file: &str, text: &str) -> Result<File, ProfileError> {
+    let content: File = serde_json::from_str(text)
+        .map_err(|error| ProfileError::Format { file: file.to_owned(), message: error.to_string() })?;
+    let addition = content.rules.is_empty() && content.extends.is_none() && content.unknown.is_empty();
+    let sound = if content.adds.is_empty() { !content.rules.is_empty() } else { addition };
+    if sound { Ok(content) } else { Err(ProfileError::Kind { file: file.to_owned() }) }
 }
 
 fn files(overrides: Option<&Path>, errors: &mut Vec<ProfileError>) -> Vec<PathBuf> {

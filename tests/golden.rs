@@ -64,7 +64,7 @@ fn configuration(image: &str, step: &str, command: &StepPlan, limits: &Limits, c
 fn filters() -> BTreeMap<String, Value> {
     let profiles = Profiles::load(None).unwrap();
     let filter = |name: &str| serde_json::to_value(profiles.get(name).unwrap().to_oci().unwrap()).unwrap();
-    ["compile", "run"].into_iter().map(|name| (format!("seccomp-{name}"), filter(name))).collect()
+    profiles.names().map(|name| (format!("seccomp-{name}"), filter(name))).collect()
 }
 
 #[test]

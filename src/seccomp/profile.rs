@@ -1,15 +1,15 @@
-//! One profile: read strictly, checked as a whole, written as OCI.
+//! One profile: rules gathered from its files, checked as a whole, written as OCI.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArgBuilder, LinuxSeccompBuilder, LinuxSeccompOperator,
-    LinuxSyscall, LinuxSyscallBuilder,
+    Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompBuilder, LinuxSyscall, LinuxSyscallBuilder,
 };
-use serde::Deserialize;
 
 use super::ProfileError;
+use super::condition::{Condition, covers, disjoint};
+use super::format::{Action, Argument, Rule, Unknown};
 
 /// errno(3), x86 and ARM alike.
 const EPERM: u32 = 1;
@@ -21,77 +21,35 @@ pub struct Profile {
     rules: Vec<Rule>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    /// What the profile is for.
-    #[serde(rename = "comment")]
-    _comment: String,
-    extends: Option<String>,
-    rules: Vec<Rule>,
-}
-
-/// Some system calls and what becomes of them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rule {
-    /// A word for them all.
-    group: String,
-    action: Action,
-    /// What needs them; for a refusal, the attack that it stops.
-    comment: String,
-    names: Vec<String>,
-    /// All of these have to hold for the rule to count.
-    #[serde(default)]
-    args: Vec<Argument>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Action {
-    /// It works.
-    Allow,
-    /// EPERM: it exists and is not for you.
-    Refuse,
-}
-
-/// A condition on one argument, of which the bits of `mask` are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Argument {
-    index: usize,
-    #[serde(default = "all_bits")]
-    mask: u64,
-    equals: u64,
-}
-
-const fn all_bits() -> u64 {
-    u64::MAX
-}
-
 impl Profile {
-    /// Reads the text of `file`; `base` gives the text of the profile that it extends.
+    /// Of these rules of `file` and those below them, which are known to be right; no rule may name what is `unknown`.
     ///
     /// # Errors
-    /// Every mistake in it.
-    pub fn parse<'a>(
+    /// Every mistake in the rules of `file`.
+    pub(super) fn new(
         file: &str,
-        text: &str,
-        base: impl Fn(&str) -> Option<&'a str>,
+        below: &[Rule],
+        own: &[Rule],
+        unknown: &[Unknown],
     ) -> Result<Self, Vec<ProfileError>> {
-        let own = read(file, text)?;
-        let mut rules = Vec::new();
-        if let Some(name) = own.extends {
-            let wrong = || vec![ProfileError::Base { file: file.to_owned(), base: name.clone() }];
-            let below = read(&name, base(&name).ok_or_else(wrong)?)?;
-            if below.extends.is_some() {
-                return Err(wrong());
+        let mut found: Vec<(String, String)> =
+            own.iter().flat_map(|rule| form(rule).into_iter().map(|message| (rule.group.clone(), message))).collect();
+        let hidden: BTreeSet<&str> = unknown.iter().flat_map(|one| one.names.iter().map(String::as_str)).collect();
+        for rule in own {
+            for name in rule.names.iter().filter(|name| hidden.contains(name.as_str())) {
+                found.push((rule.group.clone(), format!("{name} has to look unknown, see `unknown`")));
             }
-            rules.extend(below.rules);
         }
-        rules.extend(own.rules);
-        let errors = mistakes(file, &rules);
-        if errors.is_empty() { Ok(Self { rules }) } else { Err(errors) }
+        found.extend(quarrels(below, own));
+        if found.is_empty() {
+            return Ok(Self { rules: [below, own].concat() });
+        }
+        let error = |(rule, message)| ProfileError::Rule { file: file.to_owned(), rule, message };
+        Err(found.into_iter().map(error).collect())
+    }
+
+    pub(super) fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// As an OCI runtime reads it: an allow-list for the native ABI alone. The 32-bit and x32 ABIs are not listed, so
@@ -101,11 +59,17 @@ impl Profile {
     /// When `oci-spec` misses a value, which is a mistake in this file.
     pub fn to_oci(&self) -> Result<LinuxSeccomp, OciSpecError> {
         let arch = if cfg!(target_arch = "aarch64") { Arch::ScmpArchAarch64 } else { Arch::ScmpArchX86_64 };
+        let mut syscalls = Vec::new();
+        for rule in &self.rules {
+            for conditions in rule.alternatives() {
+                syscalls.push(to_oci(rule, &conditions)?);
+            }
+        }
         LinuxSeccompBuilder::default()
             .default_action(LinuxSeccompAction::ScmpActErrno)
             .default_errno_ret(ENOSYS)
             .architectures(vec![arch])
-            .syscalls(self.rules.iter().map(Rule::to_oci).collect::<Result<Vec<_>, _>>()?)
+            .syscalls(syscalls)
             .build()
     }
 
@@ -115,67 +79,73 @@ impl Profile {
     }
 }
 
-impl Rule {
-    fn to_oci(&self) -> Result<LinuxSyscall, OciSpecError> {
-        let args = self.args.iter().map(|arg| {
-            // SCMP_CMP_MASKED_EQ: `value` is the mask, `value_two` what has to be left (seccomp_rule_add(3)).
-            let built = LinuxSeccompArgBuilder::default().index(arg.index);
-            if arg.mask == u64::MAX {
-                built.value(arg.equals).op(LinuxSeccompOperator::ScmpCmpEq).build()
-            } else {
-                built.value(arg.mask).value_two(arg.equals).op(LinuxSeccompOperator::ScmpCmpMaskedEq).build()
-            }
-        });
-        let args = args.collect::<Result<Vec<_>, _>>()?;
-        let builder = LinuxSyscallBuilder::default().names(self.names.clone());
-        let builder = match self.action {
-            Action::Allow => builder.action(LinuxSeccompAction::ScmpActAllow),
-            Action::Refuse => builder.action(LinuxSeccompAction::ScmpActErrno).errno_ret(EPERM),
-        };
-        if args.is_empty() { builder.build() } else { builder.args(args).build() }
+fn to_oci(rule: &Rule, conditions: &[Condition]) -> Result<LinuxSyscall, OciSpecError> {
+    let builder = LinuxSyscallBuilder::default().names(rule.names.clone());
+    let builder = match rule.action {
+        Action::Allow => builder.action(LinuxSeccompAction::ScmpActAllow),
+        Action::Refuse => builder.action(LinuxSeccompAction::ScmpActErrno).errno_ret(EPERM),
+    };
+    let args = conditions.iter().map(|condition| condition.to_oci()).collect::<Result<Vec<_>, _>>()?;
+    if args.is_empty() { builder.build() } else { builder.args(args).build() }
+}
+
+/// What is wrong with a rule by itself.
+fn form(rule: &Rule) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if rule.comment.trim().is_empty() || rule.group.trim().is_empty() {
+        wrong.push("say in `group` and `comment` what it is for".to_owned());
     }
+    if rule.names.is_empty() {
+        wrong.push("name at least one system call".to_owned());
+    }
+    if rule.action == Action::Allow && !rule.shown_by.is_empty() {
+        wrong.push("`shown_by` belongs to a refusal".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    for argument in &rule.args {
+        let index = argument.index;
+        if index > 5 {
+            wrong.push(format!("argument {index} does not exist: a system call has 0 to 5"));
+        }
+        if !seen.insert(index) {
+            wrong.push(format!("argument {index} stands twice, of which runtimes make two rules"));
+        }
+        wrong.extend(values(argument));
+    }
+    wrong
 }
 
-fn read(file: &str, text: &str) -> Result<File, Vec<ProfileError>> {
-    serde_json::from_str(text)
-        .map_err(|error| vec![ProfileError::Format { file: file.to_owned(), message: error.to_string() }])
+fn values(argument: &Argument) -> Vec<String> {
+    let alternatives = argument.alternatives();
+    if alternatives.is_empty() {
+        return vec![format!("argument {} has no value at all", argument.index)];
+    }
+    let never = alternatives.iter().filter(|condition| condition.never_holds());
+    never.map(|condition| format!("{condition:?} has bits that the mask hides: it could never hold")).collect()
 }
 
-fn mistakes(file: &str, rules: &[Rule]) -> Vec<ProfileError> {
-    let mut errors = Vec::new();
-    let mut seen: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
-    for rule in rules {
-        let mut wrong = |message: String| {
-            errors.push(ProfileError::Rule { file: file.to_owned(), rule: rule.group.clone(), message });
-        };
-        if rule.comment.trim().is_empty() || rule.group.trim().is_empty() {
-            wrong("say in `group` and `comment` what it is for".to_owned());
-        }
-        if rule.names.is_empty() {
-            wrong("name at least one system call".to_owned());
-        }
-        if let Some(arg) = rule.args.iter().find(|arg| arg.index > 5) {
-            wrong(format!("argument {} does not exist: a system call has 0 to 5", arg.index));
-        }
-        if let Some(arg) = rule.args.iter().find(|arg| arg.equals & !arg.mask != 0) {
-            wrong(format!(
-                "`equals` {:#x} has bits that `mask` {:#x} hides: it could never hold",
-                arg.equals, arg.mask
-            ));
-        }
+/// Of each two rules on one system call: whether they contradict each other, or one says what the other says already.
+/// So the order of rules means nothing.
+fn quarrels(below: &[Rule], own: &[Rule]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut seen: BTreeMap<&str, Vec<(&Rule, Vec<Condition>)>> = BTreeMap::new();
+    for (at, rule) in below.iter().chain(own).enumerate() {
         for name in &rule.names {
-            for other in seen.get(name.as_str()).into_iter().flatten() {
-                if other.args.is_empty() || rule.args.is_empty() || other.args == rule.args {
-                    wrong(format!(
-                        "{name} is in rule {:?} already; only rules on different arguments add up",
-                        other.group
-                    ));
+            for set in rule.alternatives() {
+                let before = seen.entry(name).or_default();
+                for (other, there) in before.iter().filter(|_| at >= below.len()) {
+                    if rule.action != other.action && !disjoint(&set, there) {
+                        found.push((rule.group.clone(), format!("{name}: rule {:?} says the contrary", other.group)));
+                    }
+                    if rule.action == other.action && (covers(&set, there) || covers(there, &set)) {
+                        found.push((rule.group.clone(), format!("{name} is in rule {:?} already", other.group)));
+                    }
                 }
+                before.push((rule, set));
             }
-            seen.entry(name).or_default().push(rule);
         }
     }
-    errors
+    found
 }
 
 #[cfg(test)]
@@ -183,40 +153,78 @@ mod tests {
     use super::super::Profiles;
     use super::*;
 
-    fn parse(rules: &str) -> Result<Profile, String> {
-        let text = format!(r#"{{"comment": "test", "rules": [{rules}]}}"#);
-        Profile::parse("t.json", &text, |_| None)
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    /// What is said of a profile with these rules.
+    fn said(rules: &str) -> String {
+        let text = format!(
+            r#"{{"comment": "test", "rules": [{rules}], "unknown": [{{"names": ["clone3"], "comment": "c"}}]}}"#
+        );
+        match Profiles::of([("t", &text)]) {
+            Ok(_) => "right".to_owned(),
+            Err(errors) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        }
+    }
+
+    fn allow(names: &str, more: &str) -> String {
+        format!(r#"{{"group":"g","action":"allow","comment":"c","names":[{names}]{more}}}"#)
     }
 
     #[test]
     fn every_mistake_is_told() {
+        let args = |args: &str| allow(r#""read""#, &format!(r#","args":[{args}]"#));
+        let refuse = |args: &str| args_of_refusal(args);
+        let one = |value: &str| format!(r#"{{"value":{value},"name":"N"}}"#);
         let rows = [
-            (r#"{"group":"g","action":"allow","comment":"c","names":["read"],"nmaes":[]}"#, "nmaes"),
-            (r#"{"group":"g","action":"allow","comment":"","names":["read"]}"#, "what it is for"),
-            (r#"{"group":"g","action":"allow","comment":"c","names":[]}"#, "at least one"),
-            (r#"{"group":"g","action":"log","comment":"c","names":["read"]}"#, "log"),
+            (allow(r#""read""#, r#","nmaes":[]"#), "nmaes"),
+            (allow(r#""read""#, "").replace(r#""comment":"c""#, r#""comment":"""#), "what it is for"),
+            (allow("", ""), "at least one"),
+            (allow(r#""read""#, "").replace("allow", "log"), "log"),
+            (allow(r#""read""#, r#","shown_by":["t::t"]"#), "belongs to a refusal"),
+            (allow(r#""clone3""#, ""), "look unknown"),
+            (args(r#"{"index":6,"equals":0}"#), "does not exist"),
+            (args(r#"{"index":0,"mask":1,"equals":2}"#), "never hold"),
+            (args(r#"{"index":0,"mask":"0xf","one_of":[{"value":"0x10","name":"N"}]}"#), "never hold"),
+            (args(r#"{"index":0,"equals":1},{"index":0,"equals":2}"#), "stands twice"),
+            (args(r#"{"index":0,"equals":"1"}"#), "no number"),
+            (args(r#"{"index":0,"equals":1,"not":2}"#), "one of `equals`"),
+            (args(r#"{"index":0}"#), "one of `equals`"),
+            (args(r#"{"index":0,"mask":1,"not":0}"#), "leave out `mask`"),
+            (args(&format!(r#"{{"index":0,"mask":1,"any_bit_of":[{}]}}"#, one("1"))), "leave out `mask`"),
+            (args(r#"{"index":0,"one_of":[]}"#), "no value"),
+            (args(r#"{"index":0,"one_of":[{"value":1}]}"#), "name"),
+            (args(r#"{"index":0,"equlas":1}"#), "equlas"),
+            (args(&format!(r#"{{"index":0,"one_of":[{0},{0}]}}"#, one("1"))), "already"),
+            (allow(r#""read","read""#, ""), "already"),
+            (format!("{},{}", allow(r#""read""#, ""), args(r#"{"index":0,"equals":1}"#)), "already"),
             (
-                r#"{"group":"g","action":"allow","comment":"c","names":["read"],"args":[{"index":6,"equals":0}]}"#,
-                "does not exist",
+                format!("{},{}", args(r#"{"index":0,"equals":1}"#), refuse(r#"{"index":0,"mask":1,"equals":1}"#)),
+                "contrary",
             ),
-            (
-                r#"{"group":"g","action":"allow","comment":"c","names":["read"],"args":[{"index":0,"mask":1,"equals":2}]}"#,
-                "never hold",
-            ),
-            (r#"{"group":"g","action":"allow","comment":"c","names":["read","read"]}"#, "already"),
+            (format!("{},{}", args(r#"{"index":0,"equals":1}"#), refuse(r#"{"index":1,"equals":1}"#)), "contrary"),
         ];
-        for (rule, expected) in rows {
-            let said = parse(rule).unwrap_err();
-            assert!(said.contains(expected), "{rule}: {said}");
+        for (rules, expected) in rows {
+            let said = said(&rules);
+            assert!(said.contains(expected), "{rules}: {said}");
         }
-        assert!(parse(r#"{"group":"g","action":"allow","comment":"c","names":["read"]}"#).is_ok());
+    }
+
+    fn args_of_refusal(args: &str) -> String {
+        format!(r#"{{"group":"h","action":"refuse","comment":"c","names":["read"],"args":[{args}]}}"#)
+    }
+
+    #[test]
+    fn what_is_right_is_accepted() {
+        let family = allow(r#""socket""#, r#","args":[{"index":0,"equals":1}]"#);
+        let others = args_of_refusal(r#"{"index":0,"not":"0x1"}"#).replace("read", "socket");
+        let flags = r#"{"index":0,"any_bit_of":[{"value":"0x2","name":"A"},{"value":"0x4","name":"B"}]}"#;
+        let none = allow(r#""read""#, r#","args":[{"index":0,"mask":"0x6","equals":0}]"#);
+        assert_eq!(said(&[family, others, args_of_refusal(flags), none].join(",")), "right");
     }
 
     #[test]
     fn what_is_not_named_looks_unknown_and_other_abis_are_closed() {
         let profiles = Profiles::load(None).unwrap();
-        for name in ["run", "compile"] {
+        assert_eq!(profiles.names().collect::<Vec<_>>(), ["compile", "compile+java", "run", "run+java"]);
+        for name in profiles.names() {
             let oci = profiles.get(name).unwrap().to_oci().unwrap();
             assert_eq!(oci.default_action(), LinuxSeccompAction::ScmpActErrno);
             assert_eq!(oci.default_errno_ret(), Some(ENOSYS));

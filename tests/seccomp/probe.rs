@@ -1,0 +1,61 @@
+//! Makes system calls in a job under a profile and tells how each ended.
+
+use std::fs;
+use std::path::Path;
+
+use crate::program;
+use crate::support::{Runtime, Settings, account, command};
+
+/// One call of the probe.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub label: String,
+    pub way: char,
+    pub number: u64,
+    pub args: [u64; 6],
+}
+
+impl Call {
+    pub fn native(label: impl Into<String>, number: u64, args: &[u64]) -> Self {
+        let mut six = [0; 6];
+        six[..args.len()].copy_from_slice(args);
+        Self { label: label.into(), way: 'n', number, args: six }
+    }
+
+    fn line(&self) -> String {
+        let args: Vec<String> = self.args.iter().map(|arg| format!("{arg:x}")).collect();
+        format!("{} {:x} {}\n", self.way, self.number, args.join(" "))
+    }
+}
+
+/// Makes the calls in a run under `profile`: for each 0, the errno, or the negative signal that ended the caller.
+pub fn probe(runtime: Runtime, profile: &str, calls: &[Call]) -> Vec<i32> {
+    let dir = account::directory("settings");
+    let languages = dir.path().join("languages");
+    fs::create_dir(&languages).expect("a directory");
+    account::give(&languages);
+    let language = format!(
+        "image = \"gcc\"\nsource = \"probe.c\"\n[compile]\nargv = [\"/usr/bin/gcc\", \"-o\", \"/code/probe\", \
+         \"/code/probe.c\"]\n[run]\nargv = [\"/code/probe\"]\nprofile = \"{profile}\"\n\
+         [run.limits]\nwall_ms = 60000\n"
+    );
+    write(&languages.join("probe.toml"), &language);
+    let path = dir.path().join("probe.c");
+    write(&path, program!("c/syscalls.c"));
+    let input: String = calls.iter().map(Call::line).collect();
+    // Unthrottled: a process for each call.
+    let settings = Settings::new(runtime).set("CASEMATE_SETTINGS", dir.path().display());
+    let settings = settings.limit(&["probe"], "RUN", "CPU_PERCENT", 0);
+    let arguments = ["run", "--language", "probe", &path.display().to_string()];
+    let seen = command::casemate(&settings, &arguments, input.as_bytes());
+    let said = String::from_utf8_lossy(&seen.stdout);
+    let answers: Vec<i32> = said.lines().map(|line| line.parse().expect("a number")).collect();
+    let err = String::from_utf8_lossy(&seen.stderr);
+    assert_eq!(answers.len(), calls.len(), "the probe ended early: {:?} {err}", seen.status);
+    answers
+}
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).expect("a file of the test");
+    account::give(path);
+}
