@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::bundle::init::INIT;
 use crate::cgroup::{CgroupError, Delegation, Hierarchies};
-use crate::config::{RuntimeChoice, Settings};
+use crate::config::{HttpSettings, RuntimeChoice, Settings};
 use crate::host::ids::IdBlocks;
 use crate::host::provision::Delegated;
 use crate::host::stage::{Stage, StageError};
@@ -174,6 +174,39 @@ fn stage_images(settings: &Settings, definitions: &Definitions, stage: &Stage) -
     Ok(staged)
 }
 
+/// Descriptors that the service itself needs: sockets, the store, the stage, the log.
+const OWN_FILES: u64 = 128;
+
+/// Descriptors that one running job holds at most: pipes, its cgroup's files, the calls of the runtime.
+const FILES_OF_A_JOB: u64 = 32;
+
+/// The connections that are served at once: the setting, or what the limit of open files leaves beside the jobs. Raises
+/// that limit as far as it goes; what may be had without asking is often a thousand.
+fn connections(settings: &Settings) -> usize {
+    let wanted = settings.http.connections;
+    let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most) {
+        tracing::warn!("the limit of open files cannot be raised to {most}: {error}");
+    }
+    let left = beside_jobs(most, settings.max_workers.get());
+    if left < wanted {
+        tracing::warn!(
+            "{left} connections at once instead of {wanted}: open files are limited to {most}, and jobs need theirs; \
+             raise that limit (RLIMIT_NOFILE) or lower http.connections"
+        );
+    }
+    left.min(wanted)
+}
+
+/// How many of `files` descriptors are for connections; some in any case.
+fn beside_jobs(files: u64, workers: usize) -> usize {
+    let jobs = FILES_OF_A_JOB.saturating_mul(workers as u64);
+    usize::try_from(files.saturating_sub(OWN_FILES).saturating_sub(jobs)).unwrap_or(usize::MAX).max(LEAST)
+}
+
+/// Connections that are served however few files may be open.
+const LEAST: usize = 16;
+
 /// Serves until it is told to stop. `ready` learns the addresses once jobs are taken.
 ///
 /// # Errors
@@ -184,12 +217,7 @@ pub fn serve(
     delegated: &Delegated,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), StartError> {
-    // Every connection and every running job holds some; what may be had without asking is often a thousand.
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most)
-    {
-        tracing::warn!("the limit of open files cannot be raised to {most}: {error}");
-    }
+    let edge_settings = HttpSettings { connections: connections(settings), ..settings.http };
     run(async {
         let catalogue = Arc::new(definitions.languages.clone());
         let Ground { sandbox, images } = ground(settings, definitions, delegated)?;
@@ -197,15 +225,19 @@ pub fn serve(
         // Before anybody can submit, and with no way around it.
         selftest::run(&sandbox).await?;
         let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
-        let capacity =
-            Capacity { workers: settings.max_workers, queue: settings.queue_size, waiting: settings.max_pending };
+        let capacity = Capacity {
+            workers: settings.max_workers,
+            queue: settings.queue_size,
+            waiting: settings.max_pending,
+            waiting_bytes: settings.max_pending_bytes,
+        };
         let ledger = Arc::new(Ledger::open(admission, capacity, Arc::new(MemoryStore::new())).await?);
         let listeners = http::listen(&settings.listen, settings.port).await?;
         let addresses = listeners.addresses();
         let shutdown = Shutdown::new();
 
         let pool = Pool::start(settings.max_workers, &sandbox, &ledger);
-        let edge = Edge { ledger: Arc::clone(&ledger), http: settings.http, cors: Cors::new(&settings.cors_origins) };
+        let edge = Edge::new(Arc::clone(&ledger), edge_settings, Cors::new(&settings.cors_origins));
         let serving = tokio::spawn(http::serve(listeners, edge, shutdown.clone()));
         let signals = {
             let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);
@@ -248,4 +280,16 @@ pub fn run<T>(future: impl Future<Output = Result<T, StartError>>) -> Result<T, 
         .build()
         .map_err(StartError::Tokio)?;
     runtime.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_the_jobs_their_files() {
+        for (files, workers, connections) in [(1024, 3, 800), (524_288, 3, 524_064), (1024, 64, LEAST), (0, 1, LEAST)] {
+            assert_eq!(beside_jobs(files, workers), connections, "{files} {workers}");
+        }
+    }
 }

@@ -3,159 +3,19 @@
 // Helpers of a test may unwrap like the tests themselves: a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+#[path = "http/bounds.rs"]
+mod bounds;
+#[path = "http/wire.rs"]
+mod wire;
 
-use casemate::config::{Defaults, Settings};
-use casemate::http::{Cors, Edge, listen, serve};
-use casemate::model::{
-    Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, StepReport,
-    Verdict, WallTime,
-};
-use casemate::service::{Admission, Capacity, Catalogue, Ledger};
-use casemate::shutdown::Shutdown;
-use casemate::store::memory::MemoryStore;
+use std::sync::Arc;
+
+use casemate::model::Verdict;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 
-#[derive(Debug)]
-struct Languages;
-
-fn limits() -> Limits {
-    Limits {
-        memory: Bytes::mib(100),
-        cpu_share: None,
-        cpu_time: CpuTime::seconds(10),
-        wall: WallTime::seconds(10),
-        pids: Pids(64),
-        open_files: OpenFiles(64),
-        stack: Bytes::mib(8),
-        file_size: Bytes::mib(64),
-        output: Bytes(1 << 20),
-        tmp: Bytes::mib(64),
-        tmp_inodes: Inodes(4096),
-    }
-}
-
-impl Catalogue for Languages {
-    fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)> {
-        ["python", "java", "c", "cpp"].contains(&name).then(|| (None, limits()))
-    }
-}
-
-fn report(verdict: Verdict, stdout: &[u8]) -> JobReport {
-    let output = Captured { stdout: stdout.to_vec(), ..Captured::default() };
-    let evidence = Evidence { output, ..Evidence::default() };
-    let step = StepReport { verdict, evidence, limits: limits(), enforcement: Enforcement::CgroupV2 };
-    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
-}
-
-struct Service {
-    address: SocketAddr,
-    ledger: Arc<Ledger>,
-    shutdown: Shutdown,
-    served: JoinHandle<()>,
-}
-
-/// A service with these settings, as variables.
-async fn service(env: &[(&str, &str)]) -> Service {
-    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let settings = Settings::resolve(None, env, Defaults { home: PathBuf::from("/h") }).unwrap();
-    let admission = Admission::new(Arc::new(Languages), settings.default_language, settings.limits);
-    let workers = NonZeroUsize::new(2).unwrap();
-    let capacity = Capacity { workers, queue: settings.queue_size, waiting: settings.max_pending };
-    let ledger = Arc::new(Ledger::open(admission, capacity, Arc::new(MemoryStore::new())).await.unwrap());
-    let listeners = listen(&["127.0.0.1".parse().unwrap()], 0).await.unwrap();
-    let address = listeners.addresses()[0];
-    let shutdown = Shutdown::new();
-    let edge = Edge { ledger: Arc::clone(&ledger), http: settings.http, cors: Cors::new(&settings.cors_origins) };
-    let served = tokio::spawn(serve(listeners, edge, shutdown.clone()));
-    Service { address, ledger, shutdown, served }
-}
-
-#[derive(Debug)]
-struct Reply {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: String,
-}
-
-impl Reply {
-    fn parse(bytes: &[u8]) -> Self {
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no reply: {text:?}"));
-        let mut lines = head.split("\r\n");
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers = lines.map(|line| line.split_once(": ").unwrap());
-        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-        Self { status, headers, body: body.to_owned() }
-    }
-
-    fn json(&self) -> Value {
-        assert_eq!(self.headers["content-type"], "application/json");
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    fn keys(&self) -> Vec<String> {
-        self.json().as_object().unwrap().keys().cloned().collect()
-    }
-}
-
-impl Service {
-    /// Everything that the service answers to these bytes until it closes.
-    async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(bytes).await.unwrap();
-        let mut reply = Vec::new();
-        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut reply)).await;
-        read.expect("the service does not close").unwrap();
-        reply
-    }
-
-    async fn request(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
-        let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}{length}\r\n");
-        Reply::parse(&self.raw(&[head.as_bytes(), body].concat()).await)
-    }
-
-    async fn get(&self, target: &str) -> Reply {
-        self.request("GET", target, "", b"").await
-    }
-
-    async fn submit(&self, body: &str) -> Reply {
-        self.request("POST", "/submit", "", body.as_bytes()).await
-    }
-
-    async fn accepted(&self, body: &str) -> String {
-        let reply = self.submit(body).await;
-        assert_eq!((reply.status, reply.keys()), (202, vec!["id".to_owned()]), "{body}: {reply:?}");
-        reply.json()["id"].as_str().unwrap().to_owned()
-    }
-}
-
-fn assert_cors(reply: &Reply) {
-    for (name, value) in [
-        ("access-control-allow-origin", "*"),
-        ("access-control-allow-methods", "GET, POST, OPTIONS, PUT, DELETE"),
-        ("access-control-allow-headers", "Content-Type, Authorization, X-Requested-With"),
-        ("access-control-max-age", "3600"),
-    ] {
-        assert_eq!(reply.headers.get(name).map(String::as_str), Some(value), "{reply:?}");
-    }
-}
-
-fn assert_problem(reply: &Reply, status: u16, body: &str) {
-    assert_eq!((reply.status, reply.body.as_str()), (status, body));
-    assert_eq!(reply.headers["content-type"], "text/plain; charset=utf-8");
-    assert_eq!(reply.headers["x-content-type-options"], "nosniff");
-    assert_cors(reply);
-}
+use wire::{Reply, assert_cors, assert_problem, post, report, service};
 
 #[tokio::test]
 async fn methods_paths_and_cors() {
@@ -338,10 +198,6 @@ async fn more_than_may_wait_is_refused_with_a_time_to_come_again() {
     service.accepted(r#"{"code":"x"}"#).await;
 }
 
-fn post(length: &str) -> String {
-    format!("POST /submit HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n")
-}
-
 #[tokio::test]
 async fn bodies_too_large_are_answered_even_while_they_are_still_sent() {
     let service = service(&[("CASEMATE_HTTP__BODY_BYTES", "1000")]).await;
@@ -382,7 +238,12 @@ async fn chunked_bodies_half_closed_connections_and_pipelines_work() {
 
 #[tokio::test]
 async fn what_stalls_is_ended() {
-    let service = service(&[("CASEMATE_HTTP__BODY_MS", "100"), ("CASEMATE_HTTP__HEADER_MS", "200")]).await;
+    let service = service(&[
+        ("CASEMATE_HTTP__BODY_MS", "100"),
+        ("CASEMATE_HTTP__HEADER_MS", "200"),
+        ("CASEMATE_HTTP__IDLE_MS", "200"),
+    ])
+    .await;
     let stalled = format!("{}{{\"code", post("Content-Length: 100"));
     assert_problem(&Reply::parse(&service.raw(stalled.as_bytes()).await), 408, "Request body did not arrive in time\n");
     for silent in ["", "GET /status", "GET /healthz HTTP/1.1\r\nHost: x\r\n"] {
@@ -416,23 +277,6 @@ async fn malformed_http_is_refused_and_the_service_lives_on() {
         assert!(status == expected || uri_too_long, "{}: {line:?}", bytes[..bytes.len().min(60)].escape_ascii());
     }
     assert_eq!(service.get("/healthz").await.status, 200);
-}
-
-#[tokio::test]
-async fn connections_over_the_limit_wait_and_are_served() {
-    let service = service(&[("CASEMATE_HTTP__CONNECTIONS", "1")]).await;
-    let mut first = TcpStream::connect(service.address).await.unwrap();
-    first.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let mut seen = [0; 12];
-    first.read_exact(&mut seen).await.unwrap();
-    let mut second = TcpStream::connect(service.address).await.unwrap();
-    second.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let waits = tokio::time::timeout(Duration::from_millis(100), second.read(&mut seen)).await;
-    assert!(waits.is_err(), "the second connection was served beside the first");
-    drop(first);
-    let mut reply = Vec::new();
-    second.read_to_end(&mut reply).await.unwrap();
-    assert_eq!(Reply::parse(&reply).status, 200);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ pub struct Settings {
     pub max_workers: NonZeroUsize,
     pub queue_size: usize,
     pub max_pending: usize,
+    pub max_pending_bytes: Bytes,
     pub default_language: String,
     pub runtime: RuntimeChoice,
     pub runtime_path: Option<PathBuf>,
@@ -41,10 +42,15 @@ pub struct Settings {
 #[allow(missing_docs)]
 pub struct HttpSettings {
     pub body: Bytes,
+    pub bodies: Bytes,
+    pub results: Bytes,
+    pub rate: Bytes,
+    pub idle_time: Duration,
     pub header_time: Duration,
     pub body_time: Duration,
     pub write_time: Duration,
     pub connections: usize,
+    pub requests: usize,
     pub headers: usize,
     pub header_bytes: Bytes,
 }

@@ -88,6 +88,13 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.max_pending = whole(raw, 1, 100_000_000)?
     ),
     row!(
+        "max_pending_bytes",
+        Preset::Text("268435456"),
+        "bytes, 1 to 1099511627776",
+        "Program texts and inputs of all submissions that wait. Further ones are refused with 503.",
+        |s, raw| s.max_pending_bytes = Bytes(within(raw, 1, 1 << 40)?)
+    ),
+    row!(
         "default_language",
         Preset::Text("python"),
         "the name of a language",
@@ -180,25 +187,60 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.http.body_time = millis(raw)?
     ),
     row!(
+        "http.bodies_bytes",
+        Preset::Text("33554432"),
+        "bytes, 1 to 1099511627776",
+        "What all request bodies together may hold, at least one of the largest. Over it bodies wait, then get 503.",
+        |s, raw| s.http.bodies = Bytes(within(raw, 1, 1 << 40)?)
+    ),
+    row!(
+        "http.results_bytes",
+        Preset::Text("33554432"),
+        "bytes, 1 to 1099511627776",
+        "Output of all results that are being read. Over it further readers wait up to `http.write_ms`, then get 503.",
+        |s, raw| s.http.results = Bytes(within(raw, 1, 1 << 40)?)
+    ),
+    row!(
+        "http.rate_bytes",
+        Preset::Text("65536"),
+        "bytes a second, 1 to 1073741824",
+        "What a client must send of a body or take of a result in each second, as soon as others wait for its room.",
+        |s, raw| s.http.rate = Bytes(within(raw, 1, 1 << 30)?)
+    ),
+    row!(
+        "http.idle_ms",
+        Preset::Text("60000"),
+        MILLISECONDS,
+        "What a connection is kept open for without a request.",
+        |s, raw| s.http.idle_time = millis(raw)?
+    ),
+    row!(
         "http.header_ms",
         Preset::Text("10000"),
         MILLISECONDS,
-        "The time in which a request's head must arrive, also what an idle connection is kept open for.",
+        "The time in which a request's head must arrive, from its first byte on.",
         |s, raw| s.http.header_time = millis(raw)?
     ),
     row!(
         "http.write_ms",
         Preset::Text("30000"),
         MILLISECONDS,
-        "How long a client may take nothing of a reply before the connection is closed.",
+        "The time in which a client must take the next 64 KiB of a reply, or the rest. Else the connection is closed.",
         |s, raw| s.http.write_time = millis(raw)?
     ),
     row!(
         "http.connections",
-        Preset::Text("1000"),
+        Preset::Text("8192"),
         "a whole number, 1 to 100000",
-        "Connections served at the same time. Further ones wait to be accepted.",
+        "Connections at the same time. A further one takes the place of the one that has been silent the longest.",
         |s, raw| s.http.connections = whole(raw, 1, 100_000)?
+    ),
+    row!(
+        "http.requests",
+        Preset::Text("1024"),
+        "a whole number, 1 to 100000",
+        "Requests worked for at the same time, once they are read. Further ones are refused with 503.",
+        |s, raw| s.http.requests = whole(raw, 1, 100_000)?
     ),
     row!(
         "http.headers",

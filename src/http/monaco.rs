@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use super::output::output;
 use crate::model::{JobId, Submission};
 use crate::service::Stats;
 
@@ -32,14 +31,18 @@ pub struct Status {
     execution_time: Option<u64>,
 }
 
-/// The reply of `/result`.
+/// What stands before the output in the reply of `/result`.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Outcome<'a> {
+struct Before<'a> {
     id: JobId,
     status: &'static str,
     language: &'a str,
-    output: String,
+}
+
+/// What stands behind it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct After {
     queued_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<String>,
@@ -83,13 +86,10 @@ pub fn status(submission: &Submission) -> Status {
     }
 }
 
-/// `/result` of a submission.
-pub fn result(submission: &Submission) -> Outcome<'_> {
-    Outcome {
-        id: submission.id,
-        status: submission.state.as_str(),
-        language: &submission.language,
-        output: submission.report.as_ref().map(output).unwrap_or_default(),
+/// `/result` of a submission: the JSON before what is inside the string of `output`, and the JSON behind it.
+pub fn result(submission: &Submission) -> serde_json::Result<(Vec<u8>, Vec<u8>)> {
+    let before = Before { id: submission.id, status: submission.state.as_str(), language: &submission.language };
+    let after = After {
         queued_at: second(submission.queued_at),
         started_at: submission.started_at.map(second),
         end: submission.completed_at.map(|end| {
@@ -102,7 +102,14 @@ pub fn result(submission: &Submission) -> Outcome<'_> {
                 total_time_formatted: formatted(total),
             }
         }),
-    }
+    };
+    let mut head = serde_json::to_vec(&before)?;
+    head.pop();
+    head.extend_from_slice(br#","output":""#);
+    // The quote and the comma stand for the brace.
+    let mut tail = b"\",".to_vec();
+    tail.extend_from_slice(&serde_json::to_vec(&after)?[1..]);
+    Ok((head, tail))
 }
 
 /// `/queue-stats`.
@@ -164,7 +171,9 @@ mod tests {
             report: None,
         };
         let both = |submission: &Submission| {
-            (serde_json::to_string(&status(submission)).unwrap(), serde_json::to_string(&result(submission)).unwrap())
+            let (head, tail) = result(submission).unwrap();
+            let result = String::from_utf8([head, tail].concat()).unwrap();
+            (serde_json::to_string(&status(submission)).unwrap(), result)
         };
         let id = "6423259c-ee14-45aa-9c90-d5e989f92aa1";
         let (status, result) = both(&submission);
@@ -191,6 +200,6 @@ mod tests {
             ),
             "{result}"
         );
-        assert!(result.contains(r#""output":"Internal error: the sandbox could not be prepared""#));
+        assert!(result.contains(r#","language":"c","output":"","queuedAt":"#), "{result}");
     }
 }

@@ -3,39 +3,84 @@
 //! Where the contract is silent: processor time used up is `cpu time limit of N seconds exceeded`; a compile step that
 //! ended otherwise than by an exit status says how in the words of a run, except that times name the compilation.
 
-use super::text::lossy;
-use crate::model::{Fault, JobReport, Outcome, StepReport, Verdict, WaitStatus, WallTime};
+use std::borrow::Cow;
+
+use crate::model::{Fault, JobReport, Outcome, StepReport, Submission, Verdict, WaitStatus, WallTime};
 use crate::report::cpu_time_is_up;
 
-/// The whole of `output` for an ended job.
-pub fn output(report: &JobReport) -> String {
-    match &report.outcome {
-        Outcome::Faulted(fault) => internal(fault),
-        Outcome::Cancelled => "\ncancelled".to_owned(),
-        Outcome::CompileFailed => match &report.compile {
-            None => internal(&Fault::NoEvidence),
-            Some(step) if step.verdict == Verdict::Cancelled => printed(step) + "\ncancelled",
-            Some(step) => format!("Compilation error:\n{}{}", printed(step), compile_end(step)),
-        },
-        // The routes give every job one run; of several, the first that failed is what a client needs to see.
-        Outcome::Ran => match report.runs.iter().find(|run| run.verdict != Verdict::Ok).or(report.runs.first()) {
-            None => internal(&Fault::NoEvidence),
-            Some(run) => printed(run) + &end(run, "execution"),
-        },
+/// The whole of `output` for a submission: words of ours around what a step printed.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Comes first.
+    pub before: Cow<'static, str>,
+    /// Comes last.
+    pub after: Cow<'static, str>,
+    /// Whose streams stand between them.
+    step: Option<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Compile,
+    Run(usize),
+}
+
+impl Output {
+    /// What the report says; empty until there is one.
+    pub fn of(report: Option<&JobReport>) -> Self {
+        report.map(Self::ended).unwrap_or_default()
     }
-}
 
-fn internal(fault: &Fault) -> String {
-    format!("Internal error: {fault}")
-}
+    fn ended(report: &JobReport) -> Self {
+        match &report.outcome {
+            Outcome::Faulted(fault) => Self::internal(fault),
+            Outcome::Cancelled => Self { after: Cow::Borrowed("\ncancelled"), ..Self::default() },
+            Outcome::CompileFailed => match &report.compile {
+                None => Self::internal(&Fault::NoEvidence),
+                Some(step) if step.verdict == Verdict::Cancelled => {
+                    Self { after: Cow::Borrowed("\ncancelled"), step: Some(Step::Compile), ..Self::default() }
+                }
+                Some(step) => Self {
+                    before: Cow::Borrowed("Compilation error:\n"),
+                    after: compile_end(step).into(),
+                    step: Some(Step::Compile),
+                },
+            },
+            // The routes give every job one run; of several, the first that failed is what a client needs to see.
+            Outcome::Ran => {
+                let failed = report.runs.iter().position(|run| run.verdict != Verdict::Ok).unwrap_or(0);
+                match report.runs.get(failed) {
+                    None => Self::internal(&Fault::NoEvidence),
+                    Some(run) => {
+                        Self { after: end(run, "execution").into(), step: Some(Step::Run(failed)), ..Self::default() }
+                    }
+                }
+            }
+        }
+    }
 
-/// Never more than the limit, whatever was captured.
-fn printed(step: &StepReport) -> String {
-    let captured = &step.evidence.output;
-    let limit = usize::try_from(step.limits.output.0).unwrap_or(usize::MAX);
-    let stdout = &captured.stdout[..captured.stdout.len().min(limit)];
-    let stderr = &captured.stderr[..captured.stderr.len().min(limit - stdout.len())];
-    if stderr.is_empty() { lossy(stdout).into_owned() } else { lossy(&[stdout, stderr].concat()).into_owned() }
+    fn internal(fault: &Fault) -> Self {
+        Self { before: format!("Internal error: {fault}").into(), ..Self::default() }
+    }
+
+    /// What was printed, in the order of `output`; never more than the limit, whatever was captured. To be called with
+    /// the submission whose report this was made from.
+    pub fn printed<'a>(&self, submission: &'a Submission) -> [&'a [u8]; 2] {
+        submission.report.as_ref().map(|report| self.streams(report)).unwrap_or_default()
+    }
+
+    fn streams<'a>(&self, report: &'a JobReport) -> [&'a [u8]; 2] {
+        let step = match self.step {
+            None => None,
+            Some(Step::Compile) => report.compile.as_ref(),
+            Some(Step::Run(number)) => report.runs.get(number),
+        };
+        let Some(step) = step else { return Default::default() };
+        let captured = &step.evidence.output;
+        let limit = usize::try_from(step.limits.output.0).unwrap_or(usize::MAX);
+        let stdout = &captured.stdout[..captured.stdout.len().min(limit)];
+        [stdout, &captured.stderr[..captured.stderr.len().min(limit - stdout.len())]]
+    }
 }
 
 fn compile_end(step: &StepReport) -> String {
@@ -83,8 +128,14 @@ fn by_signal(signal: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::lossy;
     use super::*;
     use crate::model::{Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, Limits, OpenFiles, Pids, Stop};
+
+    fn output(report: &JobReport) -> String {
+        let output = Output::of(Some(report));
+        format!("{}{}{}", output.before, lossy(&output.streams(report).concat()), output.after)
+    }
 
     fn step(verdict: Verdict, stdout: &[u8]) -> StepReport {
         let output = Captured { stdout: stdout.to_vec(), ..Captured::default() };

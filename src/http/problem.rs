@@ -3,7 +3,7 @@
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 
-use super::routes::Reply;
+use super::reply::Reply;
 use crate::model::Refusal;
 use crate::telemetry::escaped;
 
@@ -26,6 +26,8 @@ pub enum Problem {
     TooLarge(u64),
     /// The body did not arrive in time.
     TooSlow,
+    /// What all of these together may hold is held.
+    TooMany(&'static str),
     /// The body broke off or its encoding is wrong.
     BrokenBody,
     /// The service failed.
@@ -42,6 +44,7 @@ impl Problem {
             | Self::NoId
             | Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Refused(Refusal::QueueFull { .. } | Refusal::StoreUnavailable | Refusal::ShuttingDown)
+            | Self::TooMany(_)
             | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UnknownId | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -65,6 +68,7 @@ impl Problem {
             Self::Method(_) => "Method not allowed".to_owned(),
             Self::TooLarge(limit) => format!("Request body is larger than {limit} bytes"),
             Self::TooSlow => "Request body did not arrive in time".to_owned(),
+            Self::TooMany(what) => format!("Too many {what} at the moment"),
             Self::BrokenBody => Refusal::InvalidBody("it broke off".to_owned()).to_string(),
             Self::Internal => "Internal error".to_owned(),
         }
@@ -87,6 +91,9 @@ impl Problem {
                     RETRY_AFTER,
                     HeaderValue::from(retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0)),
                 );
+            }
+            Self::TooMany(_) | Self::Refused(Refusal::ShuttingDown | Refusal::StoreUnavailable) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
         }

@@ -2,35 +2,90 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tracing::{error, info};
 
 use super::cors::Cors;
+use super::output::Output;
+use super::places::{Seat, Waits};
 use super::problem::Problem;
+use super::reply::{Content, Reply};
+use super::room::Room;
+use super::stall::Pulse;
 use super::{body, decode, monaco, query};
 use crate::config::HttpSettings;
 use crate::model::{JobId, Submission};
 use crate::service::Ledger;
 use crate::telemetry::Tag;
 
-/// Every reply is complete before it is sent.
-pub(super) type Reply = Response<Full<Bytes>>;
+/// Results that are read from the store at the same time; each may be as large as a job's output.
+const READS: usize = 8;
+
+/// Bytes of output that a reply holds without asking for room: of the order of what a connection holds anyway.
+const SMALL: usize = 16 << 10;
 
 /// What the handlers share.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Edge {
-    /// The service.
-    pub ledger: Arc<Ledger>,
+    ledger: Arc<Ledger>,
     /// The bounds.
-    pub http: HttpSettings,
-    /// Which origins are let in.
-    pub cors: Cors,
+    pub(super) http: HttpSettings,
+    cors: Cors,
+    /// Room for the bodies of all requests, and for the results that clients are taking.
+    bodies: Arc<Room>,
+    results: Arc<Room>,
+    requests: Semaphore,
+    reads: Semaphore,
+}
+
+impl Edge {
+    /// The edge of this service.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>, http: HttpSettings, cors: Cors) -> Self {
+        Self {
+            ledger,
+            cors,
+            bodies: Room::new(http.bodies.0.max(http.body.0), http.rate.0),
+            results: Room::new(http.results.0, http.rate.0),
+            requests: Semaphore::new(http.requests),
+            reads: Semaphore::new(READS),
+            http,
+        }
+    }
+}
+
+/// One connection, as its handlers see it.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub edge: Arc<Edge>,
+    pub seat: Arc<Seat>,
+    pub pulse: Arc<Pulse>,
+}
+
+/// A request under way, until its reply is handed over whole.
+struct Open(Client);
+
+impl Open {
+    fn new(client: &Client) -> Self {
+        client.pulse.open.fetch_add(1, Ordering::AcqRel);
+        client.pulse.used.store(true, Ordering::Release);
+        client.seat.works();
+        Self(client.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.seat.waits(Waits::Head);
+        self.0.pulse.open.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// The paths that there are.
@@ -70,22 +125,31 @@ impl Route {
 ///
 /// # Errors
 /// Never: a problem is a reply too.
-pub(super) async fn answer(edge: Arc<Edge>, last: bool, request: Request<Incoming>) -> Result<Reply, Infallible> {
+pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let began = Instant::now();
+    let open = Open::new(&client);
     let origin = request.headers().get(ORIGIN).cloned();
     let line = line(&request);
-    let mut reply = dispatch(&edge, request).await.unwrap_or_else(|problem| problem.reply());
-    edge.cors.add(reply.headers_mut(), origin.as_ref());
+    if !request.body().is_end_stream() {
+        client.pulse.unread.store(true, Ordering::Release);
+    }
+    let mut reply = dispatch(&client, request).await.unwrap_or_else(|problem| problem.reply());
+    client.edge.cors.add(reply.headers_mut(), origin.as_ref());
     let status = reply.status();
-    // What is left of a body that was not read to its end must not be taken for the next request.
-    if last || matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+    // What is left of a body that was given up must not be taken for the next request.
+    let given_up =
+        matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE);
+    if last || (given_up && client.pulse.unread.load(Ordering::Acquire)) {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    client.seat.waits(Waits::Reply);
+    reply.body_mut().keep(open);
     info!(tag = %Tag::Http, "{line} {} {:.1}ms", status.as_u16(), began.elapsed().as_secs_f64() * 1000.0);
     Ok(reply)
 }
 
-async fn dispatch(edge: &Edge, request: Request<Incoming>) -> Result<Reply, Problem> {
+async fn dispatch(client: &Client, request: Request<Incoming>) -> Result<Reply, Problem> {
+    let edge = &client.edge;
     let route = Route::of(request.uri().path()).ok_or(Problem::NotFound)?;
     if request.method() == Method::OPTIONS {
         return Ok(Response::default());
@@ -94,9 +158,15 @@ async fn dispatch(edge: &Edge, request: Request<Incoming>) -> Result<Reply, Prob
         return Err(Problem::Method(route.allow()));
     }
     match route {
-        Route::Submit => submit(edge, request).await,
-        Route::Status => json(StatusCode::OK, &monaco::status(&*submission(edge, &request).await?)),
-        Route::Result => json(StatusCode::OK, &monaco::result(&*submission(edge, &request).await?)),
+        Route::Submit => submit(client, request).await,
+        Route::Status => {
+            let _place = place(edge)?;
+            json(StatusCode::OK, &monaco::status(&*submission(edge, &request).await?))
+        }
+        Route::Result => {
+            let _place = place(edge)?;
+            result(client, &request).await
+        }
         Route::QueueStats => json(StatusCode::OK, &monaco::queue_stats(edge.ledger.stats())),
         Route::Health => Ok(plain("ok")),
         Route::Ready if edge.ledger.is_open() => Ok(plain("ok")),
@@ -104,8 +174,18 @@ async fn dispatch(edge: &Edge, request: Request<Incoming>) -> Result<Reply, Prob
     }
 }
 
-async fn submit(edge: &Edge, request: Request<Incoming>) -> Result<Reply, Problem> {
-    let body = body::read(request.into_body(), edge.http.body, edge.http.body_time).await?;
+/// A place among the requests that are worked for.
+fn place(edge: &Edge) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+    edge.requests.try_acquire().map_err(|_| Problem::TooMany("requests"))
+}
+
+async fn submit(client: &Client, request: Request<Incoming>) -> Result<Reply, Problem> {
+    let edge = &client.edge;
+    // Held until the submission is in the ledger's hands.
+    let guest = edge.bodies.enter(client.seat.gone());
+    let body = body::read(request.into_body(), edge.http.body, edge.http.body_time, &guest, &client.seat).await?;
+    client.pulse.unread.store(false, Ordering::Release);
+    let _place = place(edge)?;
     let submission = decode::submission(&body)?;
     drop(body);
     let ledger = Arc::clone(&edge.ledger);
@@ -116,6 +196,30 @@ async fn submit(edge: &Edge, request: Request<Incoming>) -> Result<Reply, Proble
         Problem::Internal
     })??;
     json(StatusCode::ACCEPTED, &monaco::Accepted { id })
+}
+
+async fn result(client: &Client, request: &Request<Incoming>) -> Result<Reply, Problem> {
+    let edge = &client.edge;
+    let reading = edge.reads.acquire().await.map_err(|_| Problem::Internal)?;
+    let found = submission(edge, request).await?;
+    let size: usize = Output::of(found.report.as_ref()).printed(&found).into_iter().map(<[u8]>::len).sum();
+    if size <= SMALL {
+        return content(found, None);
+    }
+    // Not held while room for it is waited for; an ended submission does not change.
+    drop(found);
+    drop(reading);
+    let guest = edge.results.enter(client.seat.gone());
+    client.seat.waits(Waits::Reply);
+    guest.grow(size as u64, edge.http.write_time).await.map_err(|_| Problem::TooMany("results"))?;
+    content(submission(edge, request).await?, Some(guest))
+}
+
+fn content(submission: Arc<Submission>, guest: Option<super::room::Guest>) -> Result<Reply, Problem> {
+    let (head, mut tail) = monaco::result(&submission).map_err(unwritten)?;
+    tail.push(b'\n');
+    let output = Output::of(submission.report.as_ref());
+    Ok(as_json(StatusCode::OK, Content::result(submission, output, &head, &tail, guest)))
 }
 
 async fn submission(edge: &Edge, request: &Request<Incoming>) -> Result<Arc<Submission>, Problem> {
@@ -138,15 +242,23 @@ fn canonical(text: &[u8]) -> Option<JobId> {
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Result<Reply, Problem> {
-    let mut body = serde_json::to_vec(value).map_err(|failure| {
-        error!(tag = %Tag::Http, "a reply cannot be written: {failure}");
-        Problem::Internal
-    })?;
+    let mut body = serde_json::to_vec(value).map_err(unwritten)?;
     body.push(b'\n');
-    let mut reply = Response::new(body.into());
+    Ok(as_json(status, body.into()))
+}
+
+fn as_json(status: StatusCode, content: Content) -> Reply {
+    let mut reply = Response::new(content);
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(reply)
+    reply
+}
+
+// By value, as `map_err` hands it over.
+#[allow(clippy::needless_pass_by_value)]
+fn unwritten(failure: serde_json::Error) -> Problem {
+    error!(tag = %Tag::Http, "a reply cannot be written: {failure}");
+    Problem::Internal
 }
 
 fn plain(text: &'static str) -> Reply {

@@ -87,3 +87,11 @@ pub struct Job {
     /// How output is captured, the same for every step.
     pub streams: Streams,
 }
+
+impl Job {
+    /// Bytes of what a client sent: the program text and every input.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        (self.source.len() + self.runs.iter().map(|run| run.stdin.len()).sum::<usize>()) as u64
+    }
+}

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{Admission, Request};
-use crate::model::{Fault, Job, JobId, JobReport, Refusal, State, Submission};
+use crate::model::{Bytes, Fault, Job, JobId, JobReport, Refusal, State, Submission};
 use crate::queue::Queue;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Tag;
@@ -27,6 +27,8 @@ pub struct Capacity {
     pub queue: usize,
     /// Submissions that may wait, in the queue or before it.
     pub waiting: usize,
+    /// Their program texts and inputs together.
+    pub waiting_bytes: Bytes,
 }
 
 /// What `/queue-stats` shows.
@@ -70,6 +72,8 @@ struct Inner {
     pending: VecDeque<JobId>,
     /// Admissions that wait for the store; they count as waiting.
     storing: usize,
+    /// Program texts and inputs of all that waits.
+    bytes: u64,
     running: usize,
     submissions: u64,
     closed: bool,
@@ -84,6 +88,8 @@ struct Live {
     /// When `submission.queued_at` was: later times are counted from it, so that a clock that is set back cannot
     /// make a job end before it began.
     accepted: Instant,
+    /// The size of its program text and input.
+    bytes: u64,
     /// Somebody is writing its ending.
     ending: bool,
 }
@@ -108,7 +114,9 @@ impl Ledger {
         let ledger = Self { admission, capacity, store, queue, inner: Mutex::new(inner) };
         for mut submission in unfinished {
             submission.started_at = None;
-            ledger.line_up(submission);
+            let bytes = ledger.store.job(submission.id).await?.size();
+            ledger.lock().bytes += bytes;
+            ledger.line_up(submission, bytes);
         }
         Ok(ledger)
     }
@@ -120,7 +128,8 @@ impl Ledger {
     /// Each [`Refusal`] but [`Refusal::InvalidBody`]; a refused submission is not counted.
     pub async fn admit(&self, request: Request) -> Result<JobId, Refusal> {
         let job = self.admission.job(request)?;
-        let place = self.reserve()?;
+        let bytes = job.size();
+        let place = self.reserve(bytes)?;
         let submission = Submission {
             id: job.id,
             language: job.language.clone(),
@@ -131,14 +140,13 @@ impl Ledger {
             report: None,
         };
         let stored = self.store.insert(submission.clone(), job).await;
-        drop(place);
         if let Err(failure) = stored {
             error!(tag = %Tag::Queue, "a submission was refused: {}", chain(&failure));
             return Err(Refusal::StoreUnavailable);
         }
         let id = submission.id;
         let language = submission.language.clone();
-        let state = self.line_up_new(submission);
+        let state = self.line_up_new(submission, place);
         info!(tag = %Tag::Queue, "{id} {} {language}", state.as_str());
         Ok(id)
     }
@@ -225,29 +233,37 @@ impl Ledger {
         }
     }
 
-    fn reserve(&self) -> Result<Place<'_>, Refusal> {
+    fn reserve(&self, bytes: u64) -> Result<Place<'_>, Refusal> {
         let mut inner = self.lock();
         if inner.closed {
             return Err(Refusal::ShuttingDown);
         }
         let waiting = inner.pending.len() + self.queue.len() + inner.storing;
-        if waiting >= self.capacity.waiting {
-            // The next place is free when the next worker is.
-            let workers = u32::try_from(self.capacity.workers.get()).unwrap_or(u32::MAX);
-            let retry_after = (inner.usual / workers).clamp(Duration::from_secs(1), LONGEST_RETRY);
-            return Err(Refusal::QueueFull { retry_after });
+        let most = self.capacity.waiting_bytes.0;
+        // Nobody is kept out by the size of his own program alone.
+        if waiting >= self.capacity.waiting || (inner.bytes > 0 && inner.bytes.saturating_add(bytes) > most) {
+            return Err(Refusal::QueueFull { retry_after: self.retry_after(inner.usual, waiting) });
         }
         inner.storing += 1;
-        Ok(Place(self))
+        inner.bytes += bytes;
+        Ok(Place { ledger: self, bytes })
     }
 
-    fn line_up_new(&self, submission: Submission) -> State {
+    /// When one in a hundred of those that wait is likely to have gone, but at least one: who are sent away all at once
+    /// should not come back all at once for one place.
+    fn retry_after(&self, usual: Duration, waiting: usize) -> Duration {
+        let jobs = u32::try_from(waiting.div_ceil(100)).unwrap_or(u32::MAX);
+        let workers = u32::try_from(self.capacity.workers.get()).unwrap_or(u32::MAX);
+        (usual.saturating_mul(jobs) / workers).clamp(Duration::from_secs(1), LONGEST_RETRY)
+    }
+
+    fn line_up_new(&self, submission: Submission, mut place: Place<'_>) -> State {
         self.lock().submissions += 1;
-        self.line_up(submission)
+        self.line_up(submission, std::mem::take(&mut place.bytes))
     }
 
     /// Puts a stored submission behind all others.
-    fn line_up(&self, mut submission: Submission) -> State {
+    fn line_up(&self, mut submission: Submission, bytes: u64) -> State {
         let mut inner = self.lock();
         let id = submission.id;
         let queued = inner.pending.is_empty() && self.queue.try_push(id);
@@ -257,7 +273,7 @@ impl Ledger {
         let state = if queued { State::Queued } else { State::Pending };
         submission.state = state;
         let (submission, cancel) = (Arc::new(submission), CancellationToken::new());
-        inner.live.insert(id, Live { submission, cancel, accepted: Instant::now(), ending: false });
+        inner.live.insert(id, Live { submission, cancel, accepted: Instant::now(), bytes, ending: false });
         state
     }
 
@@ -282,7 +298,8 @@ impl Ledger {
         let at = submission.queued_at + live.accepted.elapsed();
         submission.state = State::Running;
         submission.started_at = Some(at);
-        let cancel = live.cancel.clone();
+        let (cancel, bytes) = (live.cancel.clone(), live.bytes);
+        inner.bytes -= bytes;
         inner.running += 1;
         Some((cancel, at))
     }
@@ -299,8 +316,11 @@ impl Ledger {
         ended.state = if report.succeeded() { State::Completed } else { State::Failed };
         ended.completed_at = Some(ended.queued_at + live.accepted.elapsed());
         ended.report = Some(report);
-        if !running && !self.queue.remove(id) {
-            inner.pending.retain(|other| *other != id);
+        if !running {
+            inner.bytes -= live.bytes;
+            if !self.queue.remove(id) {
+                inner.pending.retain(|other| *other != id);
+            }
         }
         self.promote(&mut inner);
         Some(Arc::new(ended))
@@ -349,11 +369,17 @@ impl Inner {
 
 /// A place among those that wait, held while the store writes; also given back when the client goes away meanwhile.
 #[derive(Debug)]
-struct Place<'a>(&'a Ledger);
+struct Place<'a> {
+    ledger: &'a Ledger,
+    /// What it counts for until the submission itself does.
+    bytes: u64,
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.lock().storing -= 1;
+        let mut inner = self.ledger.lock();
+        inner.storing -= 1;
+        inner.bytes -= self.bytes;
     }
 }
 

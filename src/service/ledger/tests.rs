@@ -19,7 +19,7 @@ fn admission() -> Admission {
 }
 
 fn capacity(queue: usize, waiting: usize) -> Capacity {
-    Capacity { workers: NonZeroUsize::new(2).unwrap(), queue, waiting }
+    Capacity { workers: NonZeroUsize::new(2).unwrap(), queue, waiting, waiting_bytes: Bytes(1000) }
 }
 
 /// The answer of a future that has no reason to wait; `None` if it waits.
@@ -170,6 +170,38 @@ fn a_refused_submission_is_not_counted_and_hears_when_to_come_again() {
     assert_eq!(admit(&ledger), Err(Refusal::QueueFull { retry_after: LONGEST_RETRY }));
     assert!(now(ledger.admit(request("ruby", "x"))).unwrap().is_err());
     assert_eq!(ledger.stats().submissions, 2);
+}
+
+#[test]
+fn who_is_sent_away_comes_again_when_a_hundredth_of_what_waits_has_gone() {
+    let ledger = ledger(10, 1000);
+    for _ in 0..950 {
+        admit(&ledger).unwrap();
+    }
+    let retry_after = |waiting| ledger.retry_after(Duration::from_secs(3), waiting);
+    assert_eq!([1, 100, 101, 950].map(|n| retry_after(n).as_millis()), [1500, 1500, 3000, 15_000]);
+    assert_eq!(retry_after(1_000_000), LONGEST_RETRY);
+    for _ in 950..1000 {
+        admit(&ledger).unwrap();
+    }
+    ledger.lock().usual = Duration::from_secs(3);
+    assert_eq!(admit(&ledger), Err(Refusal::QueueFull { retry_after: Duration::from_secs(15) }));
+}
+
+#[test]
+fn the_bytes_of_what_waits_are_given_back_by_every_way_out() {
+    let store = Arc::new(MemoryStore::new());
+    let ledger = now(Ledger::open(admission(), capacity(1, 10), store.clone())).unwrap().unwrap();
+    let send = |size: usize| now(ledger.admit(request("python", &"x".repeat(size)))).unwrap();
+    let ids: Vec<_> = [400, 300, 300].map(|size| send(size).unwrap()).into();
+    assert!(matches!(send(1), Err(Refusal::QueueFull { .. })));
+    now(ledger.take()).unwrap().unwrap();
+    assert_eq!(ledger.lock().bytes, 600);
+    assert!(now(ledger.cancel(ids[2])).unwrap());
+    assert_eq!(ledger.lock().bytes, 300);
+    // What a restart takes up counts again, also what was running.
+    let again = now(Ledger::open(admission(), capacity(1, 10), store)).unwrap().unwrap();
+    assert_eq!(again.lock().bytes, 700);
 }
 
 #[test]
