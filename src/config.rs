@@ -1,8 +1,8 @@
 //! Settings: defaults, a file, the environment; one resolved value, every mistake at once.
 //!
 //! `table` has one row for each setting: its key, its default, what it accepts and what it is for. Defaults, both
-//! sources and the reference page all come from there. Which languages there are is not known here: see
-//! [`Settings::check_languages`].
+//! sources and the reference page all come from there. Which languages there are the
+//! caller says.
 
 mod load;
 mod mistake;

@@ -67,7 +67,10 @@ impl Launch {
         };
         let settings_dir = std::env::var_os("CASEMATE_SETTINGS").map_or(settings_dir, PathBuf::from);
         let home = Who::discover(&Wanted::default())?.home;
-        let settings = config::load(&settings_dir, Defaults { home: home.clone() })?;
+        // A definition that cannot be read is a mistake of its own, told by `definitions`.
+        let languages = Languages::load(overrides(&settings_dir)).ok();
+        let names: Option<Vec<&str>> = languages.as_ref().map(|languages| languages.names().collect());
+        let settings = config::load(&settings_dir, Defaults { home: home.clone() }, names.as_deref())?;
         let wanted = Wanted {
             account: settings.account.clone(),
             home: (settings.home != home).then(|| settings.home.clone()),
@@ -79,7 +82,7 @@ impl Launch {
 
     /// Languages, profiles and recipes: ours and those of the settings directory.
     pub(super) fn definitions(&self) -> Result<Definitions, LaunchError> {
-        let overrides = Some(self.settings_dir.as_path()).filter(|dir| dir.is_dir());
+        let overrides = overrides(&self.settings_dir);
         let mut mistakes = Vec::new();
         let languages = gather(Languages::load(overrides), &mut mistakes);
         let profiles = gather(Profiles::load(overrides), &mut mistakes);
@@ -87,12 +90,6 @@ impl Launch {
             Recipes::load(overrides.map(|dir| dir.join("images")).as_deref().filter(|dir| dir.is_dir())),
             &mut mistakes,
         );
-        if let Some(languages) = &languages {
-            let names: Vec<&str> = languages.names().collect();
-            if let Err(more) = self.settings.check_languages(&names) {
-                mistakes.extend(more.iter().map(ToString::to_string));
-            }
-        }
         match (languages, profiles, recipes) {
             (Some(languages), Some(profiles), Some(recipes)) if mistakes.is_empty() => {
                 Ok(Definitions { languages, profiles, recipes })
@@ -195,6 +192,11 @@ fn leave_top(delegated: &Delegated) -> std::io::Result<()> {
     }
     tracing::debug!("from cgroup {} into its child", at.display());
     std::fs::write(server.join("cgroup.procs"), "0")
+}
+
+/// What replaces or joins our own definitions.
+fn overrides(settings_dir: &Path) -> Option<&Path> {
+    Some(settings_dir).filter(|dir| dir.is_dir())
 }
 
 fn become_user(uid: Uid, gid: Gid) -> nix::Result<()> {

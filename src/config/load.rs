@@ -26,18 +26,20 @@ pub enum LoadError {
 }
 
 /// The settings of this process: `CASEMATE_CONFIG`, else `casemate.toml` in `CASEMATE_SETTINGS` or, without that, in
-/// `settings_dir`, where it need not exist; over it the environment.
+/// `settings_dir`, where it need not exist; over it the environment. `languages` are those that there are, where that
+/// is known.
 ///
 /// # Errors
 /// [`LoadError`].
-pub fn load(settings_dir: &Path, base: Defaults) -> Result<Settings, LoadError> {
-    load_from(std::env::vars_os(), settings_dir, base)
+pub fn load(settings_dir: &Path, base: Defaults, languages: Option<&[&str]>) -> Result<Settings, LoadError> {
+    load_from(std::env::vars_os(), settings_dir, base, languages)
 }
 
 fn load_from(
     vars: impl Iterator<Item = (OsString, OsString)>,
     settings_dir: &Path,
     base: Defaults,
+    languages: Option<&[&str]>,
 ) -> Result<Settings, LoadError> {
     let mut ours = Vec::new();
     let mut mistakes = Vec::new();
@@ -64,7 +66,7 @@ fn load_from(
         Err(source) => return Err(LoadError::Read { path, source }),
     };
     let file = text.as_deref().map(|text| (path.as_path(), text));
-    match Settings::resolve(file, ours.into_iter(), base) {
+    match Settings::resolve_among(file, ours.into_iter(), base, languages) {
         Ok(settings) if mistakes.is_empty() => Ok(settings),
         Ok(_) => Err(LoadError::Mistakes(mistakes)),
         Err(more) => {
@@ -94,14 +96,17 @@ mod tests {
     fn the_file_is_looked_for_where_the_variables_say() {
         let dir = tempfile::tempdir().unwrap();
         let elsewhere = Path::new("/nowhere");
-        assert_eq!(load_from(vars(&[]), dir.path(), base()).unwrap().port, 8080);
+        assert_eq!(load_from(vars(&[]), dir.path(), base(), None).unwrap().port, 8080);
         std::fs::write(dir.path().join("casemate.toml"), "port = 1").unwrap();
-        assert_eq!(load_from(vars(&[]), dir.path(), base()).unwrap().port, 1);
+        assert_eq!(load_from(vars(&[]), dir.path(), base(), None).unwrap().port, 1);
         let name = dir.path().to_str().unwrap();
-        assert_eq!(load_from(vars(&[("CASEMATE_SETTINGS", name)]), elsewhere, base()).unwrap().port, 1);
+        assert_eq!(load_from(vars(&[("CASEMATE_SETTINGS", name)]), elsewhere, base(), None).unwrap().port, 1);
         let file = format!("{name}/casemate.toml");
-        assert_eq!(load_from(vars(&[("CASEMATE_CONFIG", &file), ("PORT", "2")]), elsewhere, base()).unwrap().port, 2);
-        let missing = load_from(vars(&[("CASEMATE_CONFIG", "/nowhere/x.toml")]), dir.path(), base()).unwrap_err();
+        assert_eq!(
+            load_from(vars(&[("CASEMATE_CONFIG", &file), ("PORT", "2")]), elsewhere, base(), None).unwrap().port,
+            2
+        );
+        let missing = load_from(vars(&[("CASEMATE_CONFIG", "/nowhere/x.toml")]), dir.path(), base(), None).unwrap_err();
         assert!(matches!(missing, LoadError::Read { .. }), "{missing}");
     }
 
@@ -110,7 +115,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let bad = ("CASEMATE_HOME".into(), OsString::from_vec(vec![b'/', 0xff]));
         let all = vars(&[("PORT", "x")]).chain([bad]);
-        let Err(LoadError::Mistakes(mistakes)) = load_from(all, Path::new("/nowhere"), base()) else { panic!() };
+        let Err(LoadError::Mistakes(mistakes)) = load_from(all, Path::new("/nowhere"), base(), None) else { panic!() };
         assert_eq!(mistakes.len(), 2, "{mistakes:?}");
     }
 }

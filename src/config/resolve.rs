@@ -36,6 +36,16 @@ impl Settings {
         env: impl Iterator<Item = (String, String)>,
         base: Defaults,
     ) -> Result<Self, Vec<Mistake>> {
+        Self::resolve_among(file, env, base, None)
+    }
+
+    /// The same, and the languages that they name have to be among `languages`, where that is known.
+    pub(super) fn resolve_among(
+        file: Option<(&Path, &str)>,
+        env: impl Iterator<Item = (String, String)>,
+        base: Defaults,
+        languages: Option<&[&str]>,
+    ) -> Result<Self, Vec<Mistake>> {
         let mut layers = Layers { settings: blank(base), mistakes: Vec::new(), images: false };
         for row in ROWS {
             if let Preset::Text(text) = row.preset {
@@ -48,6 +58,9 @@ impl Settings {
         layers.read_variables(env);
         if !layers.images {
             layers.settings.images = layers.settings.home.join("images");
+        }
+        if let Some(known) = languages {
+            layers.mistakes.extend(layers.settings.unknown_languages(known));
         }
         if layers.mistakes.is_empty() { Ok(layers.settings) } else { Err(layers.mistakes) }
     }

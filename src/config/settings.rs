@@ -76,14 +76,11 @@ pub struct StepPatches {
 }
 
 impl Settings {
-    /// Checks each setting that names a language against the languages that there are.
-    ///
-    /// # Errors
-    /// A mistake for every name that is not among them.
-    pub fn check_languages(&self, known: &[&str]) -> Result<(), Vec<Mistake>> {
+    /// A mistake for every language that is named and is not among those that there are.
+    pub(super) fn unknown_languages(&self, known: &[&str]) -> Vec<Mistake> {
         let default = ("default_language".to_owned(), &self.default_language);
         let limits = self.limits.keys().map(|name| (format!("limits.{name}"), name));
-        let mistakes: Vec<_> = limits
+        limits
             .chain([default])
             .filter(|(_, name)| !known.contains(&name.as_str()))
             .map(|(key, name)| Mistake::Value {
@@ -94,7 +91,6 @@ impl Settings {
                     None => format!("one of {}", known.join(", ")),
                 },
             })
-            .collect();
-        if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+            .collect()
     }
 }

@@ -5,8 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn resolve(file: &str, env: &[(&str, &str)]) -> Result<Settings, Vec<Mistake>> {
+    resolve_among(None, file, env)
+}
+
+fn resolve_among(languages: Option<&[&str]>, file: &str, env: &[(&str, &str)]) -> Result<Settings, Vec<Mistake>> {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Settings::resolve(Some((Path::new("c.toml"), file)), env, Defaults { home: "/h".into() })
+    Settings::resolve_among(Some((Path::new("c.toml"), file)), env, Defaults { home: "/h".into() }, languages)
 }
 
 fn mistakes(file: &str, env: &[(&str, &str)]) -> Vec<String> {
@@ -106,12 +110,15 @@ fn two_names_of_one_setting_must_agree() {
 }
 
 #[test]
-fn languages_are_checked_once_they_are_known() {
-    let settings = resolve("[limits.pyton.run]\npids = 5", &[("DEFAULT_LANGUAGE", "perl")]).unwrap();
-    let all: Vec<_> = settings.check_languages(&["python", "c"]).unwrap_err().iter().map(ToString::to_string).collect();
-    assert_eq!(all.len(), 2);
-    assert!(all[0].starts_with("limits.pyton: ") && all[0].contains("did you mean python?"), "{all:?}");
-    assert!(all[1].starts_with("default_language: \"perl\""), "{all:?}");
+fn languages_are_checked_beside_everything_else_where_they_are_known() {
+    let (file, env) = ("[limits.pyton.run]\npids = 5", [("DEFAULT_LANGUAGE", "perl"), ("PORT", "x")]);
+    let all = resolve_among(Some(&["python", "c"]), file, &env).unwrap_err();
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all[0].starts_with("environment: PORT: "), "{all:?}");
+    assert!(all[1].starts_with("limits.pyton: ") && all[1].contains("did you mean python?"), "{all:?}");
+    assert!(all[2].starts_with("default_language: \"perl\""), "{all:?}");
+    assert!(resolve(file, &env[..1]).is_ok());
 }
 
 #[test]
