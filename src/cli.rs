@@ -1,12 +1,14 @@
 //! Commands, one file each. Parses arguments, makes one call into the library, prints. The only room that writes to the
 //! terminal.
 
+mod carry;
 mod images;
 mod launch;
 mod progress;
 mod run;
 mod serve;
 mod setup;
+mod told;
 
 use std::process::ExitCode;
 

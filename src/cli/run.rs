@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::launch::{Inside, Launch};
+use super::told::tell;
 use crate::language::Languages;
 use crate::model::{Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict, WaitStatus};
 use crate::report::bounds;
 use crate::server;
 use crate::shutdown::Shutdown;
-use crate::telemetry::{self, chain};
+use crate::telemetry;
 use crate::worker::Stream;
 
 /// Exit statuses for what is no ending of the program's own. 124 is that of timeout(1).
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match carry_out(arguments) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("error: {}", chain(error.as_ref()));
+            tell(error.as_ref());
             ExitCode::from(INTERNAL)
         }
     }

@@ -8,15 +8,16 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use super::launch::{Inside, Launch};
+use super::told::tell;
 use crate::server;
-use crate::telemetry::{self, chain};
+use crate::telemetry;
 
 /// Serves until told to stop. `greet` prints how to use the service once it is ready.
 pub(super) fn run(greet: bool) -> ExitCode {
     match serve(greet) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("error: {}", chain(error.as_ref()));
+            tell(error.as_ref());
             ExitCode::FAILURE
         }
     }

@@ -7,14 +7,12 @@ use std::error::Error;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use nix::sys::wait::{WaitStatus, waitpid};
-
+use super::carry::carry;
 use super::images::{self, Arguments};
 use super::launch::Launch;
+use super::told::tell;
 use crate::host::provision::{self, Event, Machine, Wanted, Who};
 use crate::image::{BuildOptions, Images, Recipes};
-use crate::sys::fork::{Side, fork};
-use crate::telemetry::chain;
 
 /// Sets the machine up for whoever calls it. Progress goes to standard output, what went wrong to standard error.
 #[must_use]
@@ -34,7 +32,7 @@ pub(super) fn images(arguments: &Arguments) -> ExitCode {
 
 fn ended(result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
     result.unwrap_or_else(|error| {
-        eprintln!("error: {}", chain(error.as_ref()));
+        tell(error.as_ref());
         ExitCode::FAILURE
     })
 }
@@ -49,16 +47,14 @@ fn set_up() -> Result<ExitCode, Box<dyn Error>> {
 /// In a process of its own, for it gives up the privileges that a later step may still need, and starts threads, which
 /// the service must not have before it has entered its namespaces.
 fn build_images(launch: &Launch, recipes: &Recipes) -> Result<ExitCode, Box<dyn Error>> {
-    match fork()? {
-        Side::Child => {
-            let built = launch.drop_root().map_err(Into::into).and_then(|()| build(launch, recipes));
-            std::process::exit(i32::from(ended(built.map(|()| ExitCode::SUCCESS)) != ExitCode::SUCCESS));
-        }
-        Side::Parent(child) => match waitpid(child, None)? {
-            WaitStatus::Exited(_, 0) => Ok(ExitCode::SUCCESS),
-            _ => Ok(ExitCode::FAILURE),
-        },
+    let status = carry(|| {
+        let built = launch.drop_root().map_err(Into::into).and_then(|()| build(launch, recipes));
+        u8::from(ended(built.map(|()| ExitCode::SUCCESS)) != ExitCode::SUCCESS)
+    })?;
+    if status > 128 {
+        eprintln!("stopped; the next set-up builds the images that are not finished");
     }
+    Ok(ExitCode::from(status))
 }
 
 fn build(launch: &Launch, recipes: &Recipes) -> Result<(), Box<dyn Error>> {

@@ -68,14 +68,19 @@ fn log(job: &Job, report: &JobReport) {
         let StepReport { verdict, evidence, limits, .. } = step;
         tracing::info!(
             tag = %language,
-            "{name}: {verdict:?}, wall {:?} ms, cpu {:?} us, memory {:?} bytes, output {} bytes",
-            evidence.wall.map(|t| t.0),
-            evidence.cpu_time.map(|t| t.0),
-            evidence.memory_peak.map(|b| b.0),
+            "{name}: {verdict:?}, wall {} ms, cpu {} us, memory {} bytes, output {} bytes",
+            number(evidence.wall.map(|t| t.0)),
+            number(evidence.cpu_time.map(|t| t.0)),
+            number(evidence.memory_peak.map(|b| b.0)),
             evidence.output.seen,
         );
         if *verdict == Verdict::TimeLimit {
             tracing::info!(tag = %Tag::Timeout(job.id), "{name} ended after {} s", limits.wall);
         }
     }
+}
+
+/// What could not be read is not zero.
+fn number(seen: Option<u64>) -> String {
+    seen.map_or_else(|| "unknown".to_owned(), |seen| seen.to_string())
 }

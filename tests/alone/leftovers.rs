@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::support::machine::Place;
+use crate::support::scale::patience;
 use crate::support::{Client, Runtime, Server, Settings};
 use crate::traces::{Traces, processes, tree};
 use crate::{needs, program, support::Need, under_both_runtimes};
@@ -48,13 +49,13 @@ fn nothing_is_left_of_ended_jobs(runtime: Runtime) {
         client.run("python", "print('warm')", None);
         client.run("c", program!("c/hello.c"), None);
     }
-    let (idle, files) = (Traces::settled(Duration::from_secs(5)), tree(server.home()));
-    let deadline = Instant::now() + Duration::from_secs(90);
+    let (idle, files) = (Traces::settled(patience(Duration::from_secs(5))), tree(server.home()));
+    let deadline = Instant::now() + patience(Duration::from_secs(90));
     for id in every_ending(client) {
         client.finish(&id, deadline).expect("an end");
     }
     // Containers that wait for a job may be renewed, so their number counts, not their names.
-    let patience = Instant::now() + Duration::from_secs(5);
+    let settled = Instant::now() + patience(Duration::from_secs(5));
     loop {
         let now = Traces::now();
         let counts = |t: &Traces| (t.processes.len(), t.cgroups.len(), t.mounts.clone());
@@ -64,11 +65,11 @@ fn nothing_is_left_of_ended_jobs(runtime: Runtime) {
         }
         let left = idle.left_after(Duration::ZERO);
         let added: Vec<_> = tree(server.home()).difference(&files).cloned().collect();
-        assert!(Instant::now() < patience, "left after every job has ended: {left:#?}\nfiles: {added:#?}");
+        assert!(Instant::now() < settled, "left after every job has ended: {left:#?}\nfiles: {added:#?}");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(server.stop().map(|status| status.code()), Some(Some(0)), "{}", server.log());
-    assert_eq!(before.left_after(Duration::from_secs(3)), Vec::<String>::new());
+    assert_eq!(before.left_after(patience(Duration::from_secs(3))), Vec::<String>::new());
 }
 
 /// SIGTERM while jobs run and wait.
@@ -79,9 +80,10 @@ fn nothing_is_left_of_a_busy_server(runtime: Runtime) {
     let mut server = Server::start_in(&Settings::new(runtime).set("QUEUE_SIZE", 4), place);
     let client = server.client();
     let first = every_ending(client)[4].clone();
-    client.until(&first, Instant::now() + Duration::from_secs(30), |state| state != "pending").expect("some to run");
+    let deadline = Instant::now() + patience(Duration::from_secs(30));
+    client.until(&first, deadline, |state| state != "pending").expect("some to run");
     assert_eq!(server.stop().map(|status| status.code()), Some(Some(0)), "{}", server.log());
-    assert_eq!(before.left_after(Duration::from_secs(3)), Vec::<String>::new());
+    assert_eq!(before.left_after(patience(Duration::from_secs(3))), Vec::<String>::new());
 }
 
 /// `kill -9` of the process that was started: every container dies with it, at once.
@@ -92,7 +94,7 @@ fn containers_die_with_a_killed_server(runtime: Runtime) {
     let mut server = Server::start_in(&Settings::new(runtime), place);
     let client = server.client();
     let ids: Vec<_> = (0..3).map(|_| client.submit("python", program!("python/deaf.py"), None)).collect();
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + patience(Duration::from_secs(10));
     for id in &ids {
         client.until(id, deadline, |state| state == "running").expect("all three to run");
     }
@@ -104,7 +106,7 @@ fn containers_die_with_a_killed_server(runtime: Runtime) {
     server.end(Signal::SIGKILL);
     let killed = Instant::now();
     let processes_left = || -> Vec<String> { processes().difference(&before.processes).cloned().collect() };
-    while !processes_left().is_empty() && killed.elapsed() < Duration::from_secs(2) {
+    while !processes_left().is_empty() && killed.elapsed() < patience(Duration::from_secs(2)) {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(processes_left(), Vec::<String>::new(), "alive two seconds after the server was killed");
@@ -115,7 +117,11 @@ fn containers_die_with_a_killed_server(runtime: Runtime) {
     let mut next = Server::start_in(&Settings::new(runtime), Place::alone());
     assert_eq!(next.client().run("python", "print('again')", None).output(), "again\n");
     next.stop();
-    assert_eq!(before.left_after(Duration::from_secs(3)), Vec::<String>::new(), "after the next start and stop");
+    assert_eq!(
+        before.left_after(patience(Duration::from_secs(3))),
+        Vec::<String>::new(),
+        "after the next start and stop"
+    );
 }
 
 under_both_runtimes!(

@@ -21,6 +21,7 @@ mod refusals;
 mod routes;
 mod run_command;
 mod self_test;
+mod setup;
 mod signals;
 mod start;
 mod states;

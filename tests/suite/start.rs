@@ -2,6 +2,7 @@
 //! that SIGTERM brings.
 
 use std::net::TcpListener;
+use std::process::Command;
 
 use crate::support::machine::Place;
 use crate::support::{Runtime, Server, Settings};
@@ -11,7 +12,7 @@ fn mistakes_stop_the_start(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
     // Variables, and words that must be in the message.
     type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
-    let rows: [Case; 11] = [
+    let rows: [Case; 12] = [
         (&[("PORT", "http")], &["PORT", "http"]),
         (&[("PORT", "65536")], &["PORT", "65536"]),
         (&[("PORT", "-1")], &["PORT", "-1"]),
@@ -22,6 +23,7 @@ fn mistakes_stop_the_start(runtime: Runtime) {
         (&[("CASEMATE_RUNTIME", "docker")], &["CASEMATE_RUNTIME", "docker"]),
         (&[("CASEMATE_NO_SUCH_THING", "1")], &["CASEMATE_NO_SUCH_THING"]),
         (&[("CASEMATE_LIMITS__PYTHON__RUN__NO_SUCH_THING", "1")], &["NO_SUCH_THING"]),
+        (&[("PORT", "http"), ("DEFAULT_LANGUAGE", "cobol")], &["PORT", "DEFAULT_LANGUAGE", "cobol", "one of c, cpp"]),
         (&[("PORT", "http"), ("MAX_WORKERS", "many"), ("QUEUE_SIZE", "x")], &["PORT", "MAX_WORKERS", "QUEUE_SIZE"]),
     ];
     let mut wrong = Vec::new();
@@ -77,6 +79,17 @@ fn sigterm_ends_it_with_status_zero(runtime: Runtime) {
     assert_eq!(busy.stop().map(|status| status.code()), Some(Some(0)), "busy\n{}", busy.log());
 }
 
+/// Which runtime it is, and which version: the one of the machine, or the one that the environment names for the tests.
+fn the_log_names_the_runtime(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let program = runtime.named().unwrap_or_else(|| runtime.name().into());
+    let said = Command::new(program).env("PATH", "/usr/bin:/usr/sbin").arg("--version").output().expect("the runtime");
+    let said = String::from_utf8_lossy(&said.stdout).lines().next().unwrap_or_default().to_owned();
+    assert!(said.starts_with(&format!("{} version ", runtime.name())), "{said}");
+    let server = Server::start(&Settings::new(runtime));
+    assert!(server.log().contains(&format!("INFO {said}, ")), "no {said:?} in\n{}", server.log());
+}
+
 /// The prefixes that people grep for, and never a word of the program or its input.
 fn the_log_has_its_prefixes_and_no_secrets(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
@@ -103,6 +116,7 @@ fn the_log_has_its_prefixes_and_no_secrets(runtime: Runtime) {
     let missing: Vec<_> = wanted.iter().filter(|prefix| !log.contains(&format!("[{prefix}]"))).collect();
     assert!(missing.is_empty(), "not in the log: {missing:?}\n{log}");
     assert!(!log.contains("s3cret"), "{log}");
+    assert!(log.contains(" ms, cpu ") && !log.contains("Some(") && !log.contains("None"), "{log}");
 }
 
 under_both_runtimes!(
@@ -110,5 +124,6 @@ under_both_runtimes!(
     settings_are_honoured,
     a_port_in_use_is_named,
     sigterm_ends_it_with_status_zero,
+    the_log_names_the_runtime,
     the_log_has_its_prefixes_and_no_secrets,
 );

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::table::{Row, Table, row};
-use crate::support::{Runtime, Server, Settings, account, command};
+use crate::support::{Runtime, Server, Settings, account, command, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 /// One program: what it is called, its settings, its text, its verdict, the limits that fired.
@@ -116,8 +116,8 @@ fn every_limit_is_accounted_for(runtime: Runtime) {
     assert_eq!(limits.keys().cloned().collect::<Vec<_>>().join(" "), names);
     let used = |name: &str| limits[name]["used"].as_u64().unwrap_or_else(|| panic!("{name}: {report:#}"));
     assert!((40 << 20..100 << 20).contains(&used("memory")), "{report:#}");
-    assert!((300..5000).contains(&used("wall")), "{report:#}");
-    assert!((1..2_000_000).contains(&used("cpu_time")), "{report:#}");
+    assert!((300..scale::limit("WALL_MS", 5000)).contains(&used("wall")), "{report:#}");
+    assert!((1..scale::limit("WALL_MS", 2_000_000)).contains(&used("cpu_time")), "{report:#}");
     assert_eq!((used("pids"), used("output")), (21, 6), "{report:#}");
     assert_eq!(limits["memory"]["bound"], json!(100 << 20));
     assert_eq!(limits["pids"]["bound"], json!(64));

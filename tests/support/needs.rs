@@ -72,7 +72,10 @@ fn images_missing() -> Option<String> {
 }
 
 fn runtime_missing(runtime: Runtime) -> Option<String> {
-    program_missing(runtime.name(), runtime.name())
+    match runtime.named() {
+        Some(path) => (!path.is_file()).then(|| format!("{} is not there", path.display())),
+        None => program_missing(runtime.name(), runtime.name()),
+    }
 }
 
 fn program_missing(program: &str, package: &str) -> Option<String> {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::guard::Guard;
 use super::machine::Place;
-use super::{Client, Runtime, Settings, account};
+use super::{Client, Runtime, Settings, account, scale};
 
 /// A cold start probes every limit for real, on a machine that may be busy.
 const START: Duration = Duration::from_secs(30);
@@ -71,7 +71,7 @@ impl Server {
         command.stdout(log.try_clone().expect("a second handle of the log")).stderr(log);
         let mut child = command.spawn().expect("the binary under test");
         let guard = Guard::over(child.id(), place.file(), &[home.path(), logs.path()]);
-        let deadline = Instant::now() + START;
+        let deadline = Instant::now() + scale::patience(START);
         let (addresses, status) = loop {
             // Asked before the log is read, so that the last words of one that ended are not missed.
             let ended = child.try_wait().expect("the state of the server");
@@ -89,7 +89,7 @@ impl Server {
         }
         // The second address is announced right after the first; without IPv6 there is none to wait for.
         let patience = if TcpListener::bind("[::1]:0").is_ok() { 500 } else { 0 };
-        let second = Instant::now() + Duration::from_millis(patience);
+        let second = Instant::now() + scale::patience(Duration::from_millis(patience));
         while server.addresses.len() < 2 && Instant::now() < second {
             thread::sleep(Duration::from_millis(5));
             server.addresses = listening(&server.log());
@@ -132,7 +132,7 @@ impl Server {
         let mut child = self.child.take()?;
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
         let _ = kill(pid, signal);
-        let deadline = Instant::now() + STOP;
+        let deadline = Instant::now() + scale::patience(STOP);
         let status = loop {
             match child.try_wait().expect("the state of the server") {
                 Some(status) => break Some(status),

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::account;
+use super::{account, scale};
 
 /// The OCI runtime that a suite runs under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,11 @@ impl Runtime {
             Self::Crun => "crun",
             Self::Runc => "runc",
         }
+    }
+
+    /// The program that the environment names in place of the machine's own.
+    pub fn named(self) -> Option<PathBuf> {
+        std::env::var_os(format!("CMTEST_{}", self.name().to_uppercase())).map(PathBuf::from)
     }
 }
 
@@ -46,10 +51,19 @@ const INHERITED: [&str; 9] = [
 impl Settings {
     /// Defaults, a free port, this runtime, and the images that `setup` made.
     pub fn new(runtime: Runtime) -> Self {
-        Self::bare()
+        let settings = Self::bare()
             .set("PORT", 0)
             .set("CASEMATE_RUNTIME", runtime.name())
-            .set("CASEMATE_IMAGES", account::images().display())
+            .set("CASEMATE_IMAGES", account::images().display());
+        scale::settings().into_iter().fold(settings.installed(runtime), |all, (name, value)| all.set(&name, value))
+    }
+
+    /// The runtime that `CMTEST_CRUN` or `CMTEST_RUNC` names, where it is to be another than the machine's.
+    fn installed(self, runtime: Runtime) -> Self {
+        match runtime.named() {
+            Some(path) => self.set("CASEMATE_RUNTIME_PATH", path.display()),
+            None => self,
+        }
     }
 
     /// Nothing at all.
@@ -64,11 +78,11 @@ impl Settings {
         self
     }
 
-    /// The same limit of the same step for each of these languages.
+    /// The same limit of the same step for each of these languages; limits of time are stretched as [`scale`] says.
     pub fn limit(mut self, languages: &[&str], step: &str, limit: &str, value: u64) -> Self {
         for language in languages {
             let name = format!("CASEMATE_LIMITS__{}__{step}__{limit}", language.to_uppercase());
-            self.vars.insert(name, value.to_string());
+            self.vars.insert(name, scale::limit(limit, value).to_string());
         }
         self
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::Client;
+use super::{Client, scale};
 
 /// How an ended submission looked to a client.
 #[derive(Clone, Debug)]
@@ -100,7 +100,8 @@ impl Client {
     /// Submits, waits and fetches.
     pub fn run(&self, language: &str, code: &str, input: Option<&str>) -> Seen {
         let id = self.submit(language, code, input);
-        self.finish(&id, Instant::now() + Duration::from_secs(60)).unwrap_or_else(|why| panic!("{id}: {why}"))
+        self.finish(&id, Instant::now() + scale::patience(Duration::from_secs(60)))
+            .unwrap_or_else(|why| panic!("{id}: {why}"))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod command;
 pub mod guard;
 pub mod machine;
 pub mod needs;
+pub mod scale;
 pub mod server;
 pub mod settings;
 pub mod shape;
