@@ -17,7 +17,7 @@ use crate::model::Limits;
 
 pub use identity::{Ids, JOB_UID};
 
-/// Where the init stands in every container.
+/// Where the init stands in every container: in a layer over the image (`host::stage`).
 pub const INIT_PATH: &str = "/casemate/init";
 
 /// Everything that a container is made of.
@@ -33,10 +33,8 @@ pub struct Plan<'a> {
     pub limits: &'a Limits,
     /// The filter of system calls.
     pub seccomp: LinuxSeccomp,
-    /// The image's root file system, seen by the service.
+    /// The container's root file system, the init in it, seen by the service. No other live container has it.
     pub rootfs: &'a Path,
-    /// The init, seen by the service.
-    pub init: &'a Path,
     /// What becomes `/code`, seen by the service.
     pub code: &'a Path,
     /// Whether the step may write there.
@@ -69,10 +67,8 @@ pub fn spec(plan: &Plan<'_>) -> Result<Spec, OciSpecError> {
         .gid_mappings(identity::mappings(plan.ids)?)
         .namespaces(identity::namespaces()?)
         .seccomp(plan.seccomp.clone())
-        .masked_paths(mounts::MASKED.map(String::from).to_vec())
-        .readonly_paths(mounts::READ_ONLY.map(String::from).to_vec())
         .build()?;
-    linux.set_devices(None).set_resources(None).set_cgroups_path(None);
+    linux.set_devices(None).set_resources(None).set_cgroups_path(None).set_masked_paths(None).set_readonly_paths(None);
     if let Some(path) = plan.cgroup {
         linux.set_cgroups_path(Some(PathBuf::from(path))).set_resources(Some(limits::resources(plan.limits)?));
     }

@@ -2,20 +2,29 @@
 //! from. Nobody outside the namespace sees it and no path of the home directory has to be open to the ids of a job.
 //!
 //! ```text
-//! <stage>/init             process 1 of every container
+//! <stage>/layer/           a tmpfs of its own: what is laid over every image, which is the init
 //! <stage>/images/<image>/  an image's root file system, bound read-only
+//! <stage>/roots/<n>/       an overlay of the two: the root of one container at a time
 //! <stage>/state/           the runtime's own notes
 //! <stage>/jobs/<job>/      one live job: its bundles, and the tmpfs that becomes its /code
 //! ```
+
+mod roots;
 
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use thiserror::Error;
+
+use crate::bundle::INIT_PATH;
+use roots::Roots;
+
+pub use roots::Root;
 
 /// Directories that a file system has by the Filesystem Hierarchy Standard and that the service itself does not need.
 const PLACES: [&str; 4] = ["/mnt", "/media", "/srv", "/opt"];
@@ -53,6 +62,7 @@ pub enum StageError {
 #[derive(Clone, Debug)]
 pub struct Stage {
     root: PathBuf,
+    roots: Arc<Roots>,
 }
 
 impl Stage {
@@ -70,15 +80,13 @@ impl Stage {
                 in_use: keep.first().map(|k| k.to_path_buf()).unwrap_or_default(),
             })?;
         mount_tmpfs(&root, "mode=0711,size=64m,nr_inodes=16384")?;
-        let stage = Self { root };
-        for (dir, mode) in [("images", 0o711), ("state", 0o700), ("jobs", 0o711)] {
-            make_dir(&stage.root.join(dir), mode)?;
+        for (dir, mode) in [("layer", 0o755), ("images", 0o711), ("roots", 0o711), ("state", 0o700), ("jobs", 0o711)] {
+            make_dir(&root.join(dir), mode)?;
         }
-        let path = stage.init();
-        let write = |source| StageError::Write { what: "the init of the containers".into(), source };
-        fs::write(&path, init).map_err(write)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o555)).map_err(write)?;
-        Ok(stage)
+        let layer = root.join("layer");
+        make_layer(&layer, init)?;
+        let roots = Arc::new(Roots::new(root.join("roots"), layer));
+        Ok(Self { root, roots })
     }
 
     /// Makes the root file system at `rootfs` appear as image `name`, read-only.
@@ -96,15 +104,15 @@ impl Stage {
         mount(none, &target, none, flags, none).map_err(refused)
     }
 
-    /// The init binary.
-    #[must_use]
-    pub fn init(&self) -> PathBuf {
-        self.root.join("init")
+    /// A root file system of image `name` that no other container uses.
+    ///
+    /// # Errors
+    /// When a directory cannot be made or the kernel refuses the mount.
+    pub fn root(&self, name: &str) -> Result<Root, StageError> {
+        self.roots.take(name, &self.image(name))
     }
 
-    /// The root file system of image `name`.
-    #[must_use]
-    pub fn image(&self, name: &str) -> PathBuf {
+    fn image(&self, name: &str) -> PathBuf {
         self.root.join("images").join(name)
     }
 
@@ -119,6 +127,23 @@ impl Stage {
     pub fn jobs(&self) -> PathBuf {
         self.root.join("jobs")
     }
+}
+
+/// Mounted by itself, so that what a program learns of its root's size and free space never changes (statfs(2) on an
+/// overlay tells of the uppermost layer).
+fn make_layer(layer: &Path, init: &[u8]) -> Result<(), StageError> {
+    mount_tmpfs(layer, "mode=0755,size=64k,nr_inodes=8")?;
+    let path = layer.join(INIT_PATH.trim_start_matches('/'));
+    if let Some(parent) = path.parent() {
+        make_dir(parent, 0o755)?;
+    }
+    let write = |source| StageError::Write { what: "the init of the containers".into(), source };
+    fs::write(&path, init).map_err(write)?;
+    fs::set_permissions(&path, Permissions::from_mode(0o555)).map_err(write)?;
+    let none: Option<&str> = None;
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(none, layer, none, flags, none)
+        .map_err(|source| StageError::Mount { what: "the init's layer read-only".into(), source })
 }
 
 /// A fresh tmpfs at `target`: no device, no setuid. `options` as tmpfs(5) has them.

@@ -1,16 +1,17 @@
 //! Runs whole jobs: a directory, a block of ids, the compile step and the runs, and what is left afterwards.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Live;
 use super::step::{self, Remains, StepError, Surroundings};
-use super::workdir::Workdir;
+use super::workdir::{Workdir, WorkdirError};
 use crate::bundle::{Ids, Plan};
 use crate::cgroup::Delegation;
 use crate::host::ids::{IdBlock, IdBlocks};
-use crate::host::stage::Stage;
+use crate::host::stage::{Root, Stage};
 use crate::language::{Languages, StepPlan};
 use crate::model::{Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Verdict};
 use crate::runtime::Runtime;
@@ -44,6 +45,7 @@ pub struct Sandbox {
 #[derive(Debug, Default)]
 pub struct Leftovers {
     steps: Vec<Remains>,
+    root: Option<Root>,
     workdir: Option<Workdir>,
     block: Option<IdBlock>,
 }
@@ -51,8 +53,12 @@ pub struct Leftovers {
 impl Leftovers {
     /// Deletes all of it.
     pub async fn clear(mut self) {
+        let mut gone = true;
         for remains in self.steps.drain(..) {
-            remains.clear().await;
+            gone &= remains.clear().await;
+        }
+        if let Some(root) = self.root.take().filter(|_| gone) {
+            root.give_back();
         }
         drop(self.workdir.take());
         drop(self.block.take());
@@ -101,12 +107,13 @@ impl Sandbox {
         let room = first.map(|limits| (limits.tmp, limits.tmp_inodes)).ok_or(Fault::Prepare)?;
         let workdir = Workdir::new(&self.stage, &job.id.to_string(), room, ids.job, &program.files)
             .map_err(|e| fail(e.into()))?;
+        let root = left.root.insert(self.stage.root(&language.image).map_err(|e| fail(WorkdirError::from(e).into()))?);
         let mut here = Here {
             sandbox: self,
             job,
             cancel,
             live,
-            image: &language.image,
+            rootfs: root.path(),
             ids,
             workdir: left.workdir.insert(workdir),
             remains: &mut left.steps,
@@ -135,7 +142,7 @@ struct Here<'a> {
     job: &'a Job,
     cancel: &'a CancellationToken,
     live: Option<Live<'a>>,
-    image: &'a str,
+    rootfs: &'a Path,
     ids: Ids,
     workdir: &'a mut Workdir,
     remains: &'a mut Vec<Remains>,
@@ -170,8 +177,7 @@ impl Here<'_> {
             cwd: &plan.cwd,
             limits,
             seccomp: profile.to_oci()?,
-            rootfs: &sandbox.stage.image(self.image),
-            init: &sandbox.stage.init(),
+            rootfs: self.rootfs,
             code: &self.workdir.code(),
             code_writable: kind == StepKind::Compile,
             ids: self.ids,

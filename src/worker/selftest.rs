@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::judge::{Namespaces, Probe};
 use super::sandbox::Sandbox;
 use super::step::{self, StepError, Surroundings};
+use super::workdir::WorkdirError;
 use crate::bundle::{Ids, Plan};
 use crate::model::{CODE_PATH, StepKind, StepReport, Streams};
 
@@ -84,6 +85,7 @@ async fn carry_out(sandbox: &Sandbox, place: &Place, probe: Probe) -> Result<Ste
     let profile = sandbox.profiles.get(PROFILE).ok_or(SelfTestError::Without("seccomp profile"))?;
     let language = sandbox.languages.iter().next().ok_or(SelfTestError::Without("language"))?;
     let block = sandbox.ids.take().ok_or(SelfTestError::Without("free block of ids"))?;
+    let root = sandbox.stage.root(&language.image).map_err(|e| failed(WorkdirError::from(e).into()))?;
     let name = format!("c{}", sandbox.launched.fetch_add(1, Ordering::Relaxed));
     let dir = place.bundle(probe).map_err(SelfTestError::Place)?;
     let cancel = CancellationToken::new();
@@ -105,8 +107,7 @@ async fn carry_out(sandbox: &Sandbox, place: &Place, probe: Probe) -> Result<Ste
         cwd: CODE_PATH,
         limits: &limits,
         seccomp: profile.to_oci().map_err(|e| failed(e.into()))?,
-        rootfs: &sandbox.stage.image(&language.image),
-        init: &sandbox.stage.init(),
+        rootfs: root.path(),
         code: &place.code(),
         code_writable: false,
         ids: Ids { root: block.root(), job: block.job() },
@@ -114,8 +115,12 @@ async fn carry_out(sandbox: &Sandbox, place: &Place, probe: Probe) -> Result<Ste
     };
     let mut remains = Vec::new();
     let report = step::run(&at, plan, None, &mut remains).await;
+    let mut gone = true;
     for rest in remains {
-        rest.clear().await;
+        gone &= rest.clear().await;
+    }
+    if gone {
+        root.give_back();
     }
     drop(block);
     report.map_err(failed)

@@ -110,17 +110,22 @@ pub(super) struct Remains {
 }
 
 impl Remains {
-    pub(super) async fn clear(self) {
+    /// Whether all of it is gone for certain.
+    pub(super) async fn clear(self) -> bool {
         self.leaf.lift_cpu();
+        let mut gone = true;
         if let Some(container) = self.container
             && let Err(error) = container.delete().await
         {
+            gone = false;
             tracing::error!(error = &error as &dyn std::error::Error, "a container could not be deleted");
         }
         self.leaf.kill();
         if let Err(error) = self.leaf.remove() {
+            gone = false;
             tracing::error!(error = &error as &dyn std::error::Error, "a cgroup stays behind");
         }
+        gone
     }
 }
 
