@@ -1,10 +1,12 @@
-//! Limits in the kernel's hands: cgroup v2 where it is delegated, else v1.
+//! Limits in the kernel's hands: cgroup v2 where it is delegated, else v1; and where neither is, and somebody asked for
+//! it by name, a look at the processes from time to time.
 //!
 //! A [`Delegation`] is a place in the hierarchy that is ours to divide; it can only be had by having set and read back
 //! every limit that we sell. A [`Leaf`] belongs to one container. The two versions differ in who makes the leaf: on v2
 //! the runtime does, from `linux.resources`; on v1 we do, and the process that becomes the runtime joins it itself.
 
 mod files;
+mod sampled;
 mod v1;
 mod v2;
 
@@ -66,6 +68,8 @@ pub enum Delegation {
     V1(v1::Delegation),
     /// One v2 subtree.
     V2(v2::Delegation),
+    /// None: no limit of a group is enforced.
+    Sampled,
 }
 
 impl Delegation {
@@ -93,6 +97,7 @@ impl Delegation {
         match self {
             Self::V1(d) => d.leaf(name, limits).map(Leaf::V1),
             Self::V2(d) => Ok(Leaf::V2(d.leaf(name))),
+            Self::Sampled => Ok(Leaf::Sampled(sampled::Leaf::default())),
         }
     }
 
@@ -102,6 +107,7 @@ impl Delegation {
         match self {
             Self::V1(_) => Enforcement::CgroupV1,
             Self::V2(_) => Enforcement::CgroupV2,
+            Self::Sampled => Enforcement::Sampling,
         }
     }
 }
@@ -130,6 +136,8 @@ pub enum Leaf {
     V1(v1::Leaf),
     /// In the one v2 hierarchy.
     V2(v2::Leaf),
+    /// In none.
+    Sampled(sampled::Leaf),
 }
 
 impl Leaf {
@@ -140,7 +148,7 @@ impl Leaf {
     pub fn join(&self) -> Result<Vec<OwnedFd>, CgroupError> {
         match self {
             Self::V1(leaf) => leaf.join(),
-            Self::V2(_) => Ok(Vec::new()),
+            Self::V2(_) | Self::Sampled(_) => Ok(Vec::new()),
         }
     }
 
@@ -148,20 +156,22 @@ impl Leaf {
     #[must_use]
     pub fn oci_path(&self) -> Option<String> {
         match self {
-            Self::V1(_) => None,
+            Self::V1(_) | Self::Sampled(_) => None,
             Self::V2(leaf) => Some(leaf.oci_path()),
         }
     }
 
     /// Puts the last limits in force, after the runtime has done its part and before the program starts. On v1 this is
-    /// the CPU share: set earlier it would throttle the runtime.
+    /// the CPU share: set earlier it would throttle the runtime. Without a cgroup it is what `pid`, the container's
+    /// process 1, hands on to all its children.
     ///
     /// # Errors
     /// When a limit cannot be set.
-    pub fn arm(&self, limits: &Limits) -> Result<(), CgroupError> {
+    pub fn arm(&self, limits: &Limits, pid: Pid) -> Result<(), CgroupError> {
         match self {
             Self::V1(leaf) => leaf.arm(limits),
             Self::V2(leaf) => leaf.arm(),
+            Self::Sampled(leaf) => leaf.arm(limits, pid),
         }
     }
 
@@ -173,6 +183,7 @@ impl Leaf {
         match self {
             Self::V1(leaf) => leaf.verify(limits, pid),
             Self::V2(leaf) => leaf.verify(limits, pid),
+            Self::Sampled(leaf) => leaf.verify(limits, pid),
         }
     }
 
@@ -182,6 +193,7 @@ impl Leaf {
         match self {
             Self::V1(leaf) => leaf.usage(),
             Self::V2(leaf) => leaf.usage(),
+            Self::Sampled(leaf) => leaf.usage(),
         }
     }
 
@@ -191,6 +203,7 @@ impl Leaf {
         match self {
             Self::V1(leaf) => leaf.cpu_time(),
             Self::V2(leaf) => leaf.cpu_time(),
+            Self::Sampled(leaf) => leaf.cpu_time(),
         }
     }
 
@@ -200,6 +213,7 @@ impl Leaf {
         match self {
             Self::V1(leaf) => leaf.oom_kills(),
             Self::V2(leaf) => leaf.oom_kills(),
+            Self::Sampled(_) => None,
         }
     }
 
@@ -209,6 +223,23 @@ impl Leaf {
         match self {
             Self::V1(leaf) => leaf.pids_peak(),
             Self::V2(leaf) => leaf.pids_peak(),
+            Self::Sampled(_) => None,
+        }
+    }
+
+    /// What the group holds now, where that has to be looked at from time to time; nothing where the kernel stops it.
+    #[must_use]
+    pub fn sampled_memory(&self) -> Option<Bytes> {
+        match self {
+            Self::V1(_) | Self::V2(_) => None,
+            Self::Sampled(leaf) => Some(leaf.memory()),
+        }
+    }
+
+    /// What was said of the program after its end; of use only where nothing counted.
+    pub fn told(&self, cpu: CpuTime, max_rss: Bytes) {
+        if let Self::Sampled(leaf) = self {
+            leaf.told(cpu, max_rss);
         }
     }
 
@@ -220,7 +251,7 @@ impl Leaf {
     pub fn oom_event(&self) -> Result<Option<OwnedFd>, CgroupError> {
         match self {
             Self::V1(leaf) => leaf.oom_event().map(Some),
-            Self::V2(_) => Ok(None),
+            Self::V2(_) | Self::Sampled(_) => Ok(None),
         }
     }
 
@@ -229,6 +260,7 @@ impl Leaf {
         match self {
             Self::V1(leaf) => leaf.lift_cpu(),
             Self::V2(leaf) => leaf.lift_cpu(),
+            Self::Sampled(_) => {}
         }
     }
 
@@ -237,6 +269,8 @@ impl Leaf {
         match self {
             Self::V1(leaf) => leaf.kill(),
             Self::V2(leaf) => leaf.kill(),
+            // Whoever kills process 1 has killed them all.
+            Self::Sampled(_) => {}
         }
     }
 
@@ -248,6 +282,7 @@ impl Leaf {
         match self {
             Self::V1(leaf) => leaf.remove(),
             Self::V2(leaf) => leaf.remove(),
+            Self::Sampled(_) => Ok(()),
         }
     }
 }

@@ -25,11 +25,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Set the machine up, then serve
-    Up,
+    Up(launch::Weakness),
     /// Look what the machine lacks and mend it: packages, ids, cgroups, images
     Setup,
     /// Serve HTTP on a machine that is set up
-    Serve,
+    Serve(launch::Weakness),
     /// Run one file through the sandbox, without the server
     Run(run::Arguments),
     /// Build, list and verify the images that jobs run in
@@ -40,12 +40,12 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Up => match setup::run() {
-            ExitCode::SUCCESS => serve::run(true),
+        Command::Up(weakness) => match setup::run(weakness) {
+            ExitCode::SUCCESS => serve::run(weakness, true),
             failed => failed,
         },
-        Command::Setup => setup::run(),
-        Command::Serve => serve::run(false),
+        Command::Setup => setup::run(launch::Weakness::default()),
+        Command::Serve(weakness) => serve::run(weakness, false),
         Command::Run(arguments) => run::run(&arguments),
         Command::Image(arguments) => setup::images(&arguments),
     }

@@ -18,7 +18,7 @@ pub fn conclude(
     limits: &Limits,
     enforcement: Enforcement,
 ) -> Result<StepReport, Fault> {
-    let verdict = classify(kind, &evidence, limits)?;
+    let verdict = classify(kind, &evidence, limits, enforcement)?;
     Ok(StepReport { verdict, evidence, limits: limits.clone(), enforcement })
 }
 
@@ -30,16 +30,23 @@ pub fn conclude(
 /// - Three signals are the kernel's way to say which limit was passed. Sent by the program to itself they read the same,
 ///   as they would anywhere; the kernel tells a parent no more than the number (wait(2)), in particular not which system
 ///   call the filter met. Every other signal is a signal and nothing more, a bare SIGKILL too.
+/// - Without a cgroup nothing stops a program at its limit of memory; one that was over it at any moment has passed it.
 /// - A refused fork is an event in the life of a program, which may well go on and succeed. Only a program that failed
 ///   afterwards failed, as far as anybody can tell, by that limit.
 ///
 /// # Errors
 /// [`Fault::NoEvidence`] when the program ended and nobody can say how.
-pub fn classify(kind: StepKind, evidence: &Evidence, limits: &Limits) -> Result<Verdict, Fault> {
+pub fn classify(
+    kind: StepKind,
+    evidence: &Evidence,
+    limits: &Limits,
+    enforcement: Enforcement,
+) -> Result<Verdict, Fault> {
     if evidence.stop == Some(Stop::Cancelled) {
         return Ok(Verdict::Cancelled);
     }
-    if evidence.oom_kills.is_some_and(|n| n > 0) || evidence.stop == Some(Stop::Memory) {
+    let passed = enforcement == Enforcement::Sampling && evidence.memory_peak.is_some_and(|held| held > limits.memory);
+    if evidence.oom_kills.is_some_and(|n| n > 0) || evidence.stop == Some(Stop::Memory) || passed {
         return Ok(Verdict::MemoryLimit);
     }
     if evidence.stop == Some(Stop::Output) || evidence.output.cut {

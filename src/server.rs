@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::bundle::init::INIT;
 use crate::cgroup::{CgroupError, Delegation, Hierarchies};
-use crate::config::{HttpSettings, RuntimeChoice, Settings};
+use crate::config::{HttpSettings, RuntimeChoice, Settings, UnenforcedLimits};
 use crate::host::ids::IdBlocks;
 use crate::host::provision::Delegated;
 use crate::host::stage::{Stage, StageError};
@@ -28,7 +28,7 @@ use crate::seccomp::Profiles;
 use crate::service::{Admission, Capacity, Ledger};
 use crate::shutdown::Shutdown;
 use crate::store::memory::MemoryStore;
-use crate::telemetry::Tag;
+use crate::telemetry::{Tag, chain};
 use crate::worker::selftest::{self, SelfTestError};
 use crate::worker::{Pool, Sandbox};
 
@@ -94,20 +94,7 @@ pub struct Ground {
 /// # Errors
 /// When anything is missing. Nothing is skipped: what cannot be enforced stops the start.
 pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegated) -> Result<Ground, StartError> {
-    let delegation = match delegated {
-        Delegated::V1 { memory, pids, cpu, cpuacct } => {
-            let [memory, pids, cpu, cpuacct] = [memory, pids, cpu, cpuacct].map(Clone::clone);
-            let instance = JobId::random().to_string();
-            let delegation = Delegation::v1(&Hierarchies { memory, pids, cpu, cpuacct }, &instance)?;
-            // crun refuses to work where it sees a hybrid hierarchy.
-            mount_cgroup2()?;
-            delegation
-        }
-        Delegated::V2 { .. } => {
-            mount_cgroup2()?;
-            Delegation::v2(Path::new(CGROUPS))?
-        }
-    };
+    let delegation = limits(settings, delegated)?;
     let stage = Stage::build(INIT, &[&settings.home, &settings.images])?;
     let images = stage_images(settings, &definitions, &stage)?;
     let wanted = match settings.runtime {
@@ -138,6 +125,42 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
         launched: AtomicU64::new(0),
     };
     Ok(Ground { sandbox, images })
+}
+
+/// What the limits are enforced by. Nothing is the last resort, and only where it was asked for.
+fn limits(settings: &Settings, delegated: &Delegated) -> Result<Delegation, StartError> {
+    let taken = match delegated {
+        Delegated::V1 { memory, pids, cpu, cpuacct } => {
+            let [memory, pids, cpu, cpuacct] = [memory, pids, cpu, cpuacct].map(Clone::clone);
+            let instance = JobId::random().to_string();
+            let taken = Delegation::v1(&Hierarchies { memory, pids, cpu, cpuacct }, &instance);
+            // crun refuses to work where it sees a hybrid hierarchy.
+            mount_cgroup2()?;
+            taken
+        }
+        Delegated::V2 { .. } => {
+            mount_cgroup2()?;
+            Delegation::v2(Path::new(CGROUPS))
+        }
+        Delegated::Nothing => {
+            mount_cgroup2()?;
+            Ok(Delegation::Sampled)
+        }
+    };
+    let delegation = match taken {
+        Err(error) if settings.unenforced_limits == UnenforcedLimits::Allow => {
+            tracing::warn!("no cgroup: {}", chain(&error));
+            Delegation::Sampled
+        }
+        taken => taken?,
+    };
+    if matches!(delegation, Delegation::Sampled) {
+        tracing::warn!(
+            "LIMITS ARE NOT ENFORCED: memory and processor time are only looked at from time to time, and nobody enforces \
+             the share of the processor; every report says so"
+        );
+    }
+    Ok(delegation)
 }
 
 fn mount_cgroup2() -> Result<(), StartError> {

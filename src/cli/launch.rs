@@ -5,11 +5,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use clap::Args;
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, geteuid, setgroups, setresgid, setresuid};
 use thiserror::Error;
 
-use crate::config::{self, Defaults, LoadError, RuntimeChoice, Settings};
+use crate::config::{self, Defaults, LoadError, RuntimeChoice, Settings, UnenforcedLimits};
 use crate::host::ids::{Owner, SubIdsError, subordinate};
 use crate::host::provision::systemd::{Manager, scope_call};
 use crate::host::provision::{DelegateError, Delegated, Wanted, Who, WhoError, delegate, delegated};
@@ -18,6 +19,7 @@ use crate::image::Recipes;
 use crate::language::Languages;
 use crate::seccomp::Profiles;
 use crate::server::Definitions;
+use crate::telemetry::chain;
 
 /// Why the service does not get as far as its namespaces.
 #[derive(Debug, Error)]
@@ -47,6 +49,15 @@ pub(super) enum LaunchError {
     Enter(#[from] EnterError),
 }
 
+/// What may be dispensed with.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct Weakness {
+    /// Where no cgroup can be had, start all the same: memory and processor time are then only looked at from time to
+    /// time, and the share of the processor is not enforced
+    #[arg(long)]
+    allow_unenforced_limits: bool,
+}
+
 /// Who serves and with which settings; nothing has been changed yet.
 #[derive(Debug)]
 pub(super) struct Launch {
@@ -58,7 +69,7 @@ pub(super) struct Launch {
 
 impl Launch {
     /// Reads the settings for whoever calls.
-    pub(super) fn read() -> Result<Self, LaunchError> {
+    pub(super) fn read(weakness: Weakness) -> Result<Self, LaunchError> {
         let root = geteuid().is_root();
         let own = User::from_uid(geteuid()).ok().flatten().map(|user| user.dir);
         let settings_dir = match own.filter(|_| !root) {
@@ -70,11 +81,15 @@ impl Launch {
         // A definition that cannot be read is a mistake of its own, told by `definitions`.
         let languages = Languages::load(overrides(&settings_dir)).ok();
         let names: Option<Vec<&str>> = languages.as_ref().map(|languages| languages.names().collect());
-        let settings = config::load(&settings_dir, Defaults { home: home.clone() }, names.as_deref())?;
+        let mut settings = config::load(&settings_dir, Defaults { home: home.clone() }, names.as_deref())?;
+        if weakness.allow_unenforced_limits {
+            settings.unenforced_limits = UnenforcedLimits::Allow;
+        }
         let wanted = Wanted {
             account: settings.account.clone(),
             home: (settings.home != home).then(|| settings.home.clone()),
             runc: settings.runtime == RuntimeChoice::Runc,
+            without_cgroup: settings.unenforced_limits == UnenforcedLimits::Allow,
         };
         let who = Who::discover(&wanted)?;
         Ok(Self { settings, wanted, who, settings_dir })
@@ -121,7 +136,14 @@ impl Launch {
     pub(super) fn enter(&self) -> Result<Inside, LaunchError> {
         let account = self.account()?;
         self.ensure_scope()?;
-        let delegated = if account.is_some() { delegate(&self.who)? } else { delegated(&self.who)? };
+        let found = if account.is_some() { delegate(&self.who) } else { delegated(&self.who) };
+        let delegated = match found {
+            Err(error) if self.settings.unenforced_limits == UnenforcedLimits::Allow => {
+                tracing::warn!("no cgroup: {}", chain(&error));
+                Delegated::Nothing
+            }
+            found => found?,
+        };
         let uid = account.as_ref().map_or_else(geteuid, |user| user.uid);
         if let (Delegated::V2 { directory, inside: false }, Some(user)) = (&delegated, &account) {
             let name = format!("service-{}", std::process::id());
@@ -178,7 +200,7 @@ pub(super) enum Inside {
 
 /// On v2 a cgroup with processes of its own cannot hand controllers to its children, so that we go down one.
 fn leave_top(delegated: &Delegated) -> std::io::Result<()> {
-    if matches!(delegated, Delegated::V1 { .. }) {
+    if !matches!(delegated, Delegated::V2 { .. }) {
         return Ok(());
     }
     let own = std::fs::read_to_string("/proc/self/cgroup")?;

@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::launch::{Inside, Launch};
+use super::launch::{Inside, Launch, Weakness};
 use super::told::tell;
 use crate::language::Languages;
 use crate::model::{Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict, WaitStatus};
@@ -38,6 +38,8 @@ pub(super) struct Arguments {
     /// Print the whole report as JSON in place of the program's output
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    weakness: Weakness,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -51,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
-    let launch = Launch::read()?;
+    let launch = Launch::read(arguments.weakness)?;
     telemetry::init("warn");
     let definitions = launch.definitions()?;
     let file = &arguments.file;
@@ -204,6 +206,7 @@ fn shown(job: &Job, report: &JobReport) -> Value {
 
 fn step(step: &StepReport) -> Value {
     let evidence = &step.evidence;
+    let bounds = bounds(step);
     json!({
         "verdict": step.verdict,
         "stdout": String::from_utf8_lossy(&evidence.output.stdout),
@@ -215,6 +218,7 @@ fn step(step: &StepReport) -> Value {
         "memory_peak_bytes": evidence.memory_peak,
         "oom_kills": evidence.oom_kills,
         "forks_refused": evidence.pids_refused,
-        "limits": bounds(step),
+        "limits": bounds,
+        "not_enforced": bounds.weak(),
     })
 }

@@ -7,14 +7,14 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use super::launch::{Inside, Launch};
+use super::launch::{Inside, Launch, Weakness};
 use super::told::tell;
 use crate::server;
 use crate::telemetry;
 
 /// Serves until told to stop. `greet` prints how to use the service once it is ready.
-pub(super) fn run(greet: bool) -> ExitCode {
-    match serve(greet) {
+pub(super) fn run(weakness: Weakness, greet: bool) -> ExitCode {
+    match serve(weakness, greet) {
         Ok(status) => status,
         Err(error) => {
             tell(error.as_ref());
@@ -23,8 +23,8 @@ pub(super) fn run(greet: bool) -> ExitCode {
     }
 }
 
-fn serve(greet: bool) -> Result<ExitCode, Box<dyn Error>> {
-    let launch = Launch::read()?;
+fn serve(weakness: Weakness, greet: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let launch = Launch::read(weakness)?;
     telemetry::init(&launch.settings.log);
     let definitions = launch.definitions()?;
     let delegated = match launch.enter()? {

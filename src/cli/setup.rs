@@ -9,21 +9,21 @@ use std::process::ExitCode;
 
 use super::carry::carry;
 use super::images::{self, Arguments};
-use super::launch::Launch;
+use super::launch::{Launch, Weakness};
 use super::told::tell;
 use crate::host::provision::{self, Event, Machine, Wanted, Who};
 use crate::image::{BuildOptions, Images, Recipes};
 
 /// Sets the machine up for whoever calls it. Progress goes to standard output, what went wrong to standard error.
 #[must_use]
-pub(super) fn run() -> ExitCode {
-    ended(set_up())
+pub(super) fn run(weakness: Weakness) -> ExitCode {
+    ended(set_up(weakness))
 }
 
 /// Carries out `casemate image …` as whoever serves.
 #[must_use]
 pub(super) fn images(arguments: &Arguments) -> ExitCode {
-    ended(Launch::read().map_err(Into::into).and_then(|launch| {
+    ended(Launch::read(Weakness::default()).map_err(Into::into).and_then(|launch| {
         let recipes = launch.definitions()?.recipes;
         launch.drop_root()?;
         Ok(images::run(arguments, &Images::open(&launch.settings.images)?, &recipes)?)
@@ -37,8 +37,8 @@ fn ended(result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
     })
 }
 
-fn set_up() -> Result<ExitCode, Box<dyn Error>> {
-    let launch = Launch::read()?;
+fn set_up(weakness: Weakness) -> Result<ExitCode, Box<dyn Error>> {
+    let launch = Launch::read(weakness)?;
     let recipes = launch.definitions()?.recipes;
     mend(&launch.wanted, &launch.who)?;
     build_images(&launch, &recipes)

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::near::nearest;
 use super::table::{LIMITS, PLAIN, Preset, ROWS};
 use super::value::Raw;
-use super::{HttpSettings, Mistake, Origin, RuntimeChoice, Settings};
+use super::{HttpSettings, Mistake, Origin, RuntimeChoice, Settings, UnenforcedLimits};
 use crate::model::Bytes;
 
 /// What the caller knows about who runs the service.
@@ -203,6 +203,7 @@ fn blank(base: Defaults) -> Settings {
         default_language: String::new(),
         runtime: RuntimeChoice::Auto,
         runtime_path: None,
+        unenforced_limits: UnenforcedLimits::Refuse,
         http: HttpSettings {
             body: Bytes(0),
             bodies: Bytes(0),

@@ -26,6 +26,7 @@ pub struct Settings {
     pub default_language: String,
     pub runtime: RuntimeChoice,
     pub runtime_path: Option<PathBuf>,
+    pub unenforced_limits: UnenforcedLimits,
     pub http: HttpSettings,
     pub cors_origins: Vec<String>,
     /// By name of the language.
@@ -64,6 +65,15 @@ pub enum RuntimeChoice {
     Crun,
     /// runc.
     Runc,
+}
+
+/// What to do on a machine where no cgroup can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnenforcedLimits {
+    /// Not start.
+    Refuse,
+    /// Do what can be done without, and say so in every report.
+    Allow,
 }
 
 /// What the settings change of one language's limits.

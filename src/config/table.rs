@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::value::Raw;
-use super::{RuntimeChoice, Settings};
+use super::{RuntimeChoice, Settings, UnenforcedLimits};
 use crate::model::{Bytes, LimitsPatch};
 use crate::telemetry::LEVELS;
 
@@ -140,6 +140,18 @@ pub const ROWS: &[Row] = &[
         ANY_PATH,
         "The program of the OCI runtime.",
         |s, raw| s.runtime_path = Some(path(raw)?)
+    ),
+    row!(
+        "unenforced_limits",
+        Preset::Text("refuse"),
+        "refuse or allow",
+        "Where no cgroup can be had: `refuse` to start, or `allow` jobs whose memory and processor time are only looked at \
+         from time to time, and whose share of the processor nobody enforces. Every report says so.",
+        |s, raw| s.unenforced_limits = match raw.text()? {
+            "refuse" => UnenforcedLimits::Refuse,
+            "allow" => UnenforcedLimits::Allow,
+            _ => return None,
+        }
     ),
     row!(
         "account",

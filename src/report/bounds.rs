@@ -23,7 +23,7 @@ pub fn bounds(step: &StepReport) -> Bounds {
             bound: limits.memory,
             used: evidence.memory_peak,
             enforced_by: group,
-            fired: known(stopped(Stop::Memory), evidence.oom_kills),
+            fired: known(stopped(Stop::Memory) || *verdict == Verdict::MemoryLimit, evidence.oom_kills),
         },
         pids: Bound {
             bound: limits.pids,

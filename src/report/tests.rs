@@ -91,7 +91,7 @@ fn every_row_of_the_table_for_a_run() {
         ),
     ];
     for (name, evidence, expected) in rows {
-        assert_eq!(classify(StepKind::Run, &evidence, &limits()), expected, "{name}");
+        assert_eq!(classify(StepKind::Run, &evidence, &limits(), Enforcement::CgroupV1), expected, "{name}");
     }
 }
 
@@ -108,7 +108,7 @@ fn a_compiler_differs_in_its_exit_status_alone() {
         ("no report", Evidence { wait: None, ..exited(0) }, Err(Fault::NoEvidence)),
     ];
     for (name, evidence, expected) in rows {
-        assert_eq!(classify(StepKind::Compile, &evidence, &limits()), expected, "{name}");
+        assert_eq!(classify(StepKind::Compile, &evidence, &limits(), Enforcement::CgroupV1), expected, "{name}");
     }
 }
 
@@ -198,4 +198,18 @@ fn without_a_cgroup_every_weak_limit_is_named() {
     let seen = concluded(exited(0), Enforcement::Sampling);
     assert_eq!(seen.weak(), ["memory", "cpu_share", "cpu_time"]);
     assert_eq!(seen.pids.enforced_by, Enforcer::Rlimit);
+}
+
+/// A group cannot hold more than its limit but for what the kernel could not refuse; without one it can.
+#[test]
+fn without_a_cgroup_what_was_seen_of_memory_decides() {
+    let seen = |held, enforcement| {
+        let evidence = Evidence { memory_peak: Some(held), oom_kills: None, ..exited(0) };
+        let step = conclude(StepKind::Run, evidence, &limits(), enforcement).unwrap();
+        (step.verdict, bounds(&step).memory.fired)
+    };
+    let over = Bytes(Bytes::mib(100).0 + 1);
+    assert_eq!(seen(over, Enforcement::Sampling), (Verdict::MemoryLimit, Some(true)));
+    assert_eq!(seen(Bytes::mib(100), Enforcement::Sampling), (Verdict::Ok, None));
+    assert_eq!(seen(over, Enforcement::CgroupV1), (Verdict::Ok, None));
 }

@@ -161,7 +161,7 @@ pub(super) async fn run(
     };
 
     let created = began.elapsed();
-    leaf.arm(plan.limits).map_err(StepError::Limits)?;
+    leaf.arm(plan.limits, container.pid()).map_err(StepError::Limits)?;
     leaf.verify(plan.limits, container.pid()).map_err(StepError::Limits)?;
     let oom = leaf.oom_event().map_err(StepError::Prepare)?;
     let peak_before = leaf.pids_peak();
@@ -203,7 +203,10 @@ pub(super) async fn run(
     let said = timeout(DYING, read_report(report.into(), init::LONGEST_REPORT as u64 + 1));
     let said = said.await.map_err(|_| StepError::Undead)?.map_err(StepError::Output)?;
     let wait = match Report::parse(&said).map_err(StepError::Report)? {
-        Some(Report::Ended { wait, .. }) => Some(wait),
+        Some(Report::Ended { wait, user, system, max_rss }) => {
+            leaf.told(CpuTime(user.0 + system.0), max_rss);
+            Some(wait)
+        }
         Some(Report::NotStarted { errno, .. }) => {
             let program = plan.argv.first().cloned().unwrap_or_default();
             return Err(StepError::Exec { program, errno: Errno::from_raw(errno) });

@@ -1,5 +1,5 @@
 //! Ends a step that went over a limit which the kernel does not end it for: wall-clock time, processor time, output,
-//! and on cgroup v1 what is left of a group in which a process was killed for memory.
+//! on cgroup v1 what is left of a group in which a process was killed for memory, and memory where there is no cgroup.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -17,6 +17,9 @@ const CPU_LOOK: Duration = Duration::from_millis(10);
 
 /// The kernel announces that a group is out of memory before it kills; the count follows within this.
 const OOM_LOOK: Duration = Duration::from_millis(2);
+
+/// How often memory is looked at where no group limits it.
+const MEMORY_LOOK: Duration = Duration::from_millis(10);
 
 /// Everything that may end a step early.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ impl Watchdog<'_> {
         tokio::select! {
             () = self.cancel.cancelled() => Stop::Cancelled,
             () = self.out_of_memory(oom) => Stop::Memory,
+            () = self.too_much_memory() => Stop::Memory,
             () = self.capture.over() => Stop::Output,
             () = self.cpu_used_up() => Stop::CpuTime,
             () = sleep_until(self.started + self.limits.wall.duration()) => Stop::WallTime,
@@ -56,6 +60,16 @@ impl Watchdog<'_> {
             }
             sleep(Duration::from_micros(left / processors).max(CPU_LOOK)).await;
         }
+    }
+
+    async fn too_much_memory(&self) {
+        while let Some(held) = self.leaf.sampled_memory() {
+            if held > self.limits.memory {
+                return;
+            }
+            sleep(MEMORY_LOOK).await;
+        }
+        std::future::pending::<()>().await;
     }
 
     async fn out_of_memory(&self, event: Option<OwnedFd>) {

@@ -15,6 +15,7 @@ mod faults;
 mod files;
 mod java;
 mod limits;
+mod no_cgroup;
 mod output;
 mod python;
 mod refusals;

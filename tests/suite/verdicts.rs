@@ -121,6 +121,7 @@ fn every_limit_is_accounted_for(runtime: Runtime) {
     assert_eq!((used("pids"), used("output")), (21, 6), "{report:#}");
     assert_eq!(limits["memory"]["bound"], json!(100 << 20));
     assert_eq!(limits["pids"]["bound"], json!(64));
+    assert_eq!(report["runs"][0]["not_enforced"], json!([]));
     for (name, limit) in &limits {
         let by = limit["enforced_by"].as_str().unwrap_or_default();
         let wanted = match name.as_str() {

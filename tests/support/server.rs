@@ -63,11 +63,16 @@ impl Server {
 
     /// Starts and waits until it listens or ends.
     pub fn try_start(settings: &Settings, place: Place) -> Result<Self, NotStarted> {
+        Self::try_start_with(settings, &[], place)
+    }
+
+    /// The same with arguments of the command line.
+    pub fn try_start_with(settings: &Settings, arguments: &[&str], place: Place) -> Result<Self, NotStarted> {
         let home = account::directory("home");
         let logs = account::directory("log");
         let log = fs::File::create(logs.path().join("log")).expect("a file for the log");
         let mut command = settings.command(home.path());
-        command.arg("serve").stdin(Stdio::null());
+        command.arg("serve").args(arguments).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a second handle of the log")).stderr(log);
         let mut child = command.spawn().expect("the binary under test");
         let guard = Guard::over(child.id(), place.file(), &[home.path(), logs.path()]);

@@ -33,6 +33,8 @@ impl Runtime {
 #[derive(Clone, Debug)]
 pub struct Settings {
     vars: BTreeMap<String, String>,
+    /// Words before the binary.
+    front: Vec<&'static str>,
 }
 
 /// Passed through from the test's own environment: none of them is a setting of the service.
@@ -68,13 +70,20 @@ impl Settings {
 
     /// Nothing at all.
     pub const fn bare() -> Self {
-        Self { vars: BTreeMap::new() }
+        Self { vars: BTreeMap::new(), front: Vec::new() }
     }
 
     /// One more variable, or another value for one.
     #[allow(clippy::needless_pass_by_value, reason = "a reference sign at every literal says nothing")]
     pub fn set(mut self, name: &str, value: impl Display) -> Self {
         self.vars.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// A command that becomes the binary, in a machine without cgroups. Needs root.
+    pub fn without_cgroups(mut self) -> Self {
+        let script = "umount --recursive /sys/fs/cgroup && exec \"$@\"";
+        self.front = vec!["unshare", "--mount", "sh", "-c", script, "sh"];
         self
     }
 
@@ -89,7 +98,14 @@ impl Settings {
 
     /// The binary with these settings and this home; the caller adds the subcommand.
     pub fn command(&self, home: &Path) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match self.front[..] {
+            [] => Command::new(binary()),
+            [program, ref words @ ..] => {
+                let mut command = Command::new(program);
+                command.args(words).arg(binary());
+                command
+            }
+        };
         // Nor do the machine's own settings: this directory does not exist.
         command.env_clear().env("CASEMATE_HOME", home).env("CASEMATE_SETTINGS", home.join("no-settings"));
         for name in INHERITED {

@@ -39,6 +39,8 @@ pub enum Delegated {
         /// Of the cpuacct controller.
         cpuacct: PathBuf,
     },
+    /// None, and the service is to do without.
+    Nothing,
 }
 
 /// Why no cgroup is the serving user's.

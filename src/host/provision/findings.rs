@@ -30,6 +30,9 @@ pub struct Finding {
     pub mend: Option<String>,
 }
 
+/// The finding about what limits are enforced by.
+pub(super) const CGROUP: &str = "cgroup";
+
 const SETUP: &str = "casemate setup";
 
 fn ok(name: &str, meaning: impl Into<String>) -> Finding {
@@ -132,7 +135,7 @@ fn ids(ids: &Ids, who: &Who) -> Finding {
 }
 
 fn delegation(state: &State, who: &Who) -> Finding {
-    let name = "cgroup";
+    let name = CGROUP;
     match &state.delegation {
         Delegation::Ready => {
             let directories = state.layout.directories(&who.cgroup_name());

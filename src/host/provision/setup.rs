@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
 use super::command::{CommandError, Elevation};
-use super::findings::{Finding, Standing, findings};
+use super::findings::{CGROUP, Finding, Standing, findings};
 use super::machine::{Machine, ReadError};
 use super::plan::{Obstacle, plan};
 use super::state::look;
@@ -125,9 +125,11 @@ pub fn setup(
         tell(Event::Done(step));
         last = Some(step.clone());
     }
-    let (missing, rest): (Vec<_>, Vec<_>) =
-        findings(&state, who).into_iter().partition(|finding| finding.standing == Standing::Missing);
-    rest.iter().filter(|finding| finding.standing == Standing::Advice).for_each(|finding| tell(Event::Advice(finding)));
+    let dispensable = |finding: &Finding| wanted.without_cgroup && finding.name == CGROUP;
+    let (missing, rest): (Vec<_>, Vec<_>) = findings(&state, who)
+        .into_iter()
+        .partition(|finding| finding.standing == Standing::Missing && !dispensable(finding));
+    rest.iter().filter(|finding| finding.standing != Standing::Ok).for_each(|finding| tell(Event::Advice(finding)));
     if missing.is_empty() { Ok(()) } else { Err(SetupError::Unmended { missing }) }
 }
 

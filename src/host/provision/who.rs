@@ -13,11 +13,13 @@ pub struct Wanted {
     pub home: Option<PathBuf>,
     /// Whether runc is asked for and so must be there.
     pub runc: bool,
+    /// Whether the service is to do without cgroups where there are none.
+    pub without_cgroup: bool,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { account: "casemate".to_owned(), home: None, runc: false }
+        Self { account: "casemate".to_owned(), home: None, runc: false, without_cgroup: false }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::model::{Bytes, CpuTime, Enforcement, Inodes, Limits, OpenFiles, Pids, StepReport, Verdict, WallTime};
+use crate::model::{Bytes, CpuTime, Enforcement, Inodes, Limits, OpenFiles, Pids, StepReport, Stop, Verdict, WallTime};
 
 /// One container of the self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,9 @@ impl Namespaces {
 
 /// The names of the limits that did not hold.
 pub(super) fn open(probe: Probe, report: &StepReport, own: &Namespaces) -> Vec<String> {
-    if report.verdict != probe.verdict(report.enforcement) {
+    // A limit that is seen to be passed and stops nobody lets the clock run out.
+    let late = probe != Probe::WallTime && report.evidence.stop == Some(Stop::WallTime);
+    if late || report.verdict != probe.verdict(report.enforcement) {
         return vec![format!("{} ({:?})", probe.name(), report.verdict)];
     }
     if probe != Probe::Inside {
@@ -159,6 +161,13 @@ mod tests {
             let passed = open(probe, &report(probe, Verdict::Signal(11), &elsewhere()), &own());
             assert_eq!(passed, [format!("{} (Signal(11))", probe.name())]);
         }
+    }
+
+    #[test]
+    fn a_limit_that_is_only_noticed_does_not_hold() {
+        let mut seen = report(Probe::Memory, Verdict::MemoryLimit, "");
+        seen.evidence.stop = Some(Stop::WallTime);
+        assert_eq!(open(Probe::Memory, &seen, &own()), ["memory (MemoryLimit)"]);
     }
 
     #[test]
