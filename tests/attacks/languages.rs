@@ -1,0 +1,77 @@
+//! The languages of the suite: those of the product under other names, one for each set of limits that some attack runs
+//! with, and a shell. They are files of a settings directory, as an operator would add them.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::collection::Attack;
+use super::layers::{How, named};
+use crate::support::{Settings, account};
+
+const SHELL: &str = "image = \"gcc\"\nsource = \"solution.sh\"\n\n[run]\nargv = [\"/bin/sh\", \"/code/solution.sh\"]\n";
+
+/// A language and what is other than usual about its limits in the step that is attacked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    base: &'static str,
+    step: &'static str,
+    limits: BTreeMap<String, u64>,
+}
+
+impl Kind {
+    /// What `attack` runs as when these layers are taken away.
+    fn of(attack: &Attack, without: &[&str]) -> Self {
+        let mut limits: BTreeMap<String, u64> =
+            attack.header.limits.iter().map(|(key, value)| (key.to_uppercase(), *value)).collect();
+        for name in without {
+            if let How::Limit(key, value) = named(name).how {
+                limits.insert(key.to_owned(), value);
+            }
+        }
+        Self { base: attack.language, step: if attack.header.compiling { "COMPILE" } else { "RUN" }, limits }
+    }
+}
+
+/// A settings directory and the names in it.
+#[derive(Debug, Default)]
+pub struct Languages {
+    names: BTreeMap<Kind, String>,
+}
+
+impl Languages {
+    /// The name of the language for an attack without these layers.
+    pub fn name(&mut self, attack: &Attack, without: &[&str]) -> String {
+        let number = self.names.len();
+        let kind = Kind::of(attack, without);
+        self.names.entry(kind).or_insert_with_key(|kind| format!("{}{number}", kind.base)).clone()
+    }
+
+    /// Writes all that were asked for. The directory must outlive the server.
+    pub fn write(&self, mut settings: Settings) -> (TempDir, Settings) {
+        let directory = account::directory("settings");
+        let languages = directory.path().join("languages");
+        fs::create_dir(&languages).expect("a directory");
+        account::give(&languages);
+        for (kind, name) in &self.names {
+            let text = match kind.base {
+                "c" => include_str!("../../rootfs-build/languages/c.toml"),
+                "java" => include_str!("../../rootfs-build/languages/java.toml"),
+                "python" => include_str!("../../rootfs-build/languages/python.toml"),
+                _ => SHELL,
+            };
+            let file = languages.join(format!("{name}.toml"));
+            // An extension belongs to one language.
+            let text: String =
+                text.lines().filter(|line| !line.starts_with("extensions")).map(|l| l.to_owned() + "\n").collect();
+            fs::write(&file, text).expect("a language file");
+            account::give(&file);
+            for (key, value) in &kind.limits {
+                settings = settings.limit(&[name], kind.step, key, *value);
+            }
+        }
+        let settings = settings.set("CASEMATE_SETTINGS", directory.path().display());
+        (directory, settings)
+    }
+}

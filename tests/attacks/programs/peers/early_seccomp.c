@@ -1,0 +1,20 @@
+// attack: looks whether there is a filter yet when the program begins
+// class: peers/before-the-filter
+// expect: held
+// stopped-by: seccomp
+// outside: breached
+#include <stdio.h>
+#include <string.h>
+
+static char seen[8192];
+
+// Before anything of libc's, and before main.
+static void first(void) {
+    FILE *file = fopen("/proc/self/status", "r");
+    if (file) fread(seen, 1, sizeof seen - 1, file);
+}
+__attribute__((section(".preinit_array"), used)) static void (*early)(void) = first;
+
+int main(void) {
+    puts(strstr(seen, "\nSeccomp:\t2\n") ? "held: there is a filter" : "BREACHED: there is no filter");
+}
