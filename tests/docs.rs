@@ -48,6 +48,11 @@ impl Tree {
                     say(problem);
                 }
             }
+            for test in line.split('`').filter(|span| span.contains(".rs::")) {
+                if let Some(problem) = self.test(test) {
+                    say(problem);
+                }
+            }
             for target in targets(line) {
                 if let Some(problem) = self.link(page, text, target) {
                     say(problem);
@@ -90,6 +95,13 @@ impl Tree {
             self.root.join(fixed).exists() || all.iter().flatten().any(|path| path.ends_with(fixed))
         };
         (elsewhere && !there()).then(|| format!("no file of the tree is called {word}"))
+    }
+
+    /// `file::function` names a test that is there.
+    fn test(&self, span: &str) -> Option<String> {
+        let (file, function) = span.split_once("::").unwrap_or((span, ""));
+        let source = fs::read_to_string(self.root.join(file)).unwrap_or_default();
+        (!source.contains(&format!("fn {function}("))).then(|| format!("there is no test {span}"))
     }
 
     fn setting(&self, word: &str) -> Option<String> {
@@ -221,6 +233,22 @@ fn what_the_documents_name_is_there() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A threat model that names no test is a promise.
+#[test]
+fn every_row_of_the_threat_model_names_a_test() {
+    let page = include_str!("../docs/SECURITY.md");
+    let (mut rows, mut part) = (0, "");
+    for line in page.lines() {
+        part = line.strip_prefix("## ").unwrap_or(part);
+        let row = line.starts_with("| ") && ["What a program meets", "Attacks"].contains(&part);
+        if row && !line.ends_with("| seen in |") {
+            rows += 1;
+            assert!(line.contains(".rs::"), "no test shows: {line}");
+        }
+    }
+    assert!(rows > 20, "{rows}");
+}
+
 #[test]
 fn the_map_has_every_room() {
     let map = include_str!("../docs/ARCHITECTURE.md");
@@ -233,11 +261,13 @@ fn the_map_has_every_room() {
 #[test]
 fn fabricated_mistakes_are_found() {
     let tree = Tree::read();
-    let rows: [(&str, &str); 12] = [
+    let rows: [(&str, &str); 14] = [
         ("see `src/nothing.rs`.", "src/nothing.rs is not in the tree"),
         ("the folder docs/nowhere/, and more", "docs/nowhere/ is not in the tree"),
         ("one of `seccomp/none/<name>.json`", "is not in the tree"),
         ("`nothing.rs` does it", "no file of the tree is called nothing.rs"),
+        ("seen in `tests/docs.rs::no_such_function`", "there is no test tests/docs.rs::no_such_function"),
+        ("seen in `tests/nothing.rs::run`", "there is no test tests/nothing.rs::run"),
         ("run `casemate fly` now", "no command `casemate fly`"),
         ("`target/release/casemate image burn`", "no command `casemate image burn`"),
         ("```sh\ncargo run --release -- down\n```\n", "no command `casemate down`"),
@@ -257,6 +287,7 @@ fn fabricated_mistakes_are_found() {
 fn what_is_there_is_not_found() {
     let tree = Tree::read();
     let text = "# One: `two`\n`src/model.rs`, `src/http/`, `rootfs-build/languages/*.toml`, `units.rs`, `http/routes.rs` \
+                `tests/docs.rs::what_is_there_is_not_found` \
                 `casemate image build --rebuild` `casemate run FILE` `CASEMATE_LIMITS__C__RUN__WALL_MS=1` \
                 [a](SETTINGS.md#settings) [b](../src) [c](#one-two) [d](https://example.org)\n\
                 | `refused \"…\": …` | x |\n```text\ncasemate serves at\n```\n";

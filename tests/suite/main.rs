@@ -28,4 +28,5 @@ mod start;
 mod states;
 mod stdin;
 mod times;
+mod unprivileged;
 mod verdicts;
