@@ -25,6 +25,7 @@ pub mod store;
 // The ground.
 pub mod cgroup;
 pub mod config;
+pub mod health;
 pub mod image;
 pub mod language;
 pub mod model;

@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::bundle::init::INIT;
 use crate::cgroup::{CgroupError, Delegation, Hierarchies};
 use crate::config::{HttpSettings, RuntimeChoice, Settings, UnenforcedLimits};
+use crate::health::Health;
 use crate::host::ids::IdBlocks;
 use crate::host::provision::Delegated;
 use crate::host::stage::{Stage, StageError};
@@ -259,8 +260,9 @@ pub fn serve(
         let addresses = listeners.addresses();
         let shutdown = Shutdown::new();
 
-        let pool = Pool::start(settings.max_workers, &sandbox, &ledger);
-        let edge = Edge::new(Arc::clone(&ledger), edge_settings, Cors::new(&settings.cors_origins));
+        let health = Arc::new(Health::new(settings.unready_after));
+        let pool = Pool::start(settings.max_workers, &sandbox, &ledger, &health);
+        let edge = Edge::new(Arc::clone(&ledger), health, edge_settings, Cors::new(&settings.cors_origins));
         let serving = tokio::spawn(http::serve(listeners, edge, shutdown.clone()));
         let signals = {
             let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);

@@ -2,6 +2,7 @@
 
 mod capture;
 mod pool;
+mod retry;
 mod sandbox;
 pub mod selftest;
 mod stdin;

@@ -200,6 +200,7 @@ fn blank(base: Defaults) -> Settings {
         queue_size: 0,
         max_pending: 0,
         max_pending_bytes: Bytes(0),
+        unready_after: 0,
         default_language: String::new(),
         runtime: RuntimeChoice::Auto,
         runtime_path: None,

@@ -23,6 +23,7 @@ pub struct Settings {
     pub queue_size: usize,
     pub max_pending: usize,
     pub max_pending_bytes: Bytes,
+    pub unready_after: usize,
     pub default_language: String,
     pub runtime: RuntimeChoice,
     pub runtime_path: Option<PathBuf>,

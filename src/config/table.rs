@@ -95,6 +95,13 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.max_pending_bytes = Bytes(within(raw, 1, 1 << 40)?)
     ),
     row!(
+        "unready_after",
+        Preset::Text("10"),
+        "a whole number, 1 to 1000000",
+        "After so many jobs in a row that failed through a fault of ours `/readyz` says 503, until one can be carried out.",
+        |s, raw| s.unready_after = whole(raw, 1, 1_000_000)?
+    ),
+    row!(
         "default_language",
         Preset::Text("python"),
         "the name of a language",

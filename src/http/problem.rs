@@ -4,6 +4,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYP
 use hyper::{Response, StatusCode};
 
 use super::reply::Reply;
+use crate::health::Broken;
 use crate::model::Refusal;
 use crate::telemetry::escaped;
 
@@ -28,6 +29,8 @@ pub enum Problem {
     TooSlow,
     /// What all of these together may hold is held.
     TooMany(&'static str),
+    /// Submissions are taken, but none can be carried out.
+    NotReady(Broken),
     /// The body broke off or its encoding is wrong.
     BrokenBody,
     /// The service failed.
@@ -45,6 +48,7 @@ impl Problem {
             | Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Refused(Refusal::QueueFull { .. } | Refusal::StoreUnavailable | Refusal::ShuttingDown)
             | Self::TooMany(_)
+            | Self::NotReady(_)
             | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UnknownId | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -68,6 +72,7 @@ impl Problem {
             Self::Method(_) => "Method not allowed".to_owned(),
             Self::TooLarge(limit) => format!("Request body is larger than {limit} bytes"),
             Self::TooSlow => "Request body did not arrive in time".to_owned(),
+            Self::NotReady(broken) => format!("Not ready: {broken}"),
             Self::TooMany(what) => format!("Too many {what} at the moment"),
             Self::BrokenBody => Refusal::InvalidBody("it broke off".to_owned()).to_string(),
             Self::Internal => "Internal error".to_owned(),

@@ -21,7 +21,8 @@ use super::room::Room;
 use super::stall::Pulse;
 use super::{body, decode, monaco, query};
 use crate::config::HttpSettings;
-use crate::model::{JobId, Submission};
+use crate::health::Health;
+use crate::model::{JobId, Refusal, Submission};
 use crate::service::Ledger;
 use crate::telemetry::Tag;
 
@@ -35,6 +36,7 @@ const SMALL: usize = 16 << 10;
 #[derive(Debug)]
 pub struct Edge {
     ledger: Arc<Ledger>,
+    health: Arc<Health>,
     /// The bounds.
     pub(super) http: HttpSettings,
     cors: Cors,
@@ -48,9 +50,10 @@ pub struct Edge {
 impl Edge {
     /// The edge of this service.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, http: HttpSettings, cors: Cors) -> Self {
+    pub fn new(ledger: Arc<Ledger>, health: Arc<Health>, http: HttpSettings, cors: Cors) -> Self {
         Self {
             ledger,
+            health,
             cors,
             bodies: Room::new(http.bodies.0.max(http.body.0), http.rate.0),
             results: Room::new(http.results.0, http.rate.0),
@@ -169,9 +172,16 @@ async fn dispatch(client: &Client, request: Request<Incoming>) -> Result<Reply, 
         }
         Route::QueueStats => json(StatusCode::OK, &monaco::queue_stats(edge.ledger.stats())),
         Route::Health => Ok(plain("ok")),
-        Route::Ready if edge.ledger.is_open() => Ok(plain("ok")),
-        Route::Ready => Err(crate::model::Refusal::ShuttingDown.into()),
+        Route::Ready => ready(edge),
     }
+}
+
+/// Whether submissions are taken and can be carried out.
+fn ready(edge: &Edge) -> Result<Reply, Problem> {
+    if !edge.ledger.is_open() {
+        return Err(Refusal::ShuttingDown.into());
+    }
+    edge.health.broken().map_or_else(|| Ok(plain("ok")), |broken| Err(Problem::NotReady(broken)))
 }
 
 /// A place among the requests that are worked for.

@@ -3,9 +3,12 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::retry;
 use super::sandbox::Sandbox;
+use crate::health::Health;
 use crate::model::{Fault, Job, JobReport, StepReport, Verdict};
 use crate::service::{Ledger, Taken};
 use crate::telemetry::Tag;
@@ -14,27 +17,30 @@ use crate::telemetry::Tag;
 #[derive(Debug)]
 pub struct Pool {
     tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Pool {
-    /// Starts the workers.
+    /// Starts the workers; `health` learns how each job ended.
     #[must_use]
-    pub fn start(workers: NonZeroUsize, sandbox: &Arc<Sandbox>, ledger: &Arc<Ledger>) -> Self {
-        let tasks = TaskTracker::new();
+    pub fn start(workers: NonZeroUsize, sandbox: &Arc<Sandbox>, ledger: &Arc<Ledger>, health: &Arc<Health>) -> Self {
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(retry::while_broken(Arc::clone(sandbox), Arc::clone(health), stop.clone()));
         for number in 1..=workers.get() {
-            tasks.spawn(work(number, Arc::clone(sandbox), Arc::clone(ledger)));
+            tasks.spawn(work(number, Arc::clone(sandbox), Arc::clone(ledger), Arc::clone(health)));
         }
         tasks.close();
-        Self { tasks }
+        Self { tasks, stop }
     }
 
     /// Waits until every worker has ended: the ledger must be closed for that.
     pub async fn drained(&self) {
+        self.stop.cancel();
         self.tasks.wait().await;
     }
 }
 
-async fn work(number: usize, sandbox: Arc<Sandbox>, ledger: Arc<Ledger>) {
+async fn work(number: usize, sandbox: Arc<Sandbox>, ledger: Arc<Ledger>, health: Arc<Health>) {
     let tag = Tag::Worker(number);
     while let Some(Taken { job, cancel }) = ledger.take().await {
         tracing::info!(%tag, "{} takes {}", job.language, job.id);
@@ -49,12 +55,16 @@ async fn work(number: usize, sandbox: Arc<Sandbox>, ledger: Arc<Ledger>) {
         });
         match carried_out.await {
             Ok((report, leftovers)) => {
+                // Before the ending is visible: who saw the job can rely on what readiness says.
+                health.saw(&report);
                 ledger.finish(id, report).await;
                 leftovers.clear().await;
             }
             Err(error) => {
                 tracing::error!(%tag, "job {id} was dropped: {error}");
-                ledger.finish(id, JobReport::faulted(Fault::NoEvidence)).await;
+                let report = JobReport::faulted(Fault::NoEvidence);
+                health.saw(&report);
+                ledger.finish(id, report).await;
             }
         }
     }

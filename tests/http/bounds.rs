@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use casemate::model::{JobId, Verdict};
+use casemate::model::{Fault, JobId, JobReport, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -64,6 +64,24 @@ async fn what_waits_is_bounded_in_bytes() {
     assert_problem(&service.submit(&body(402)).await, 503, "Queue is full\n");
     service.accepted(&body(400)).await;
     assert_eq!(service.ledger.stats().submissions, 3);
+}
+
+#[tokio::test]
+async fn ten_faults_in_a_row_are_a_reason_not_to_be_ready() {
+    let service = service(&[]).await;
+    let fault = || service.health.saw(&JobReport::faulted(Fault::Runtime));
+    for _ in 0..9 {
+        fault();
+    }
+    assert_eq!(service.get("/readyz").await.status, 200);
+    fault();
+    let reason = "Not ready: 10 jobs in a row could not be carried out; the last: the container runtime failed\n";
+    assert_problem(&service.get("/readyz").await, 503, reason);
+    assert_eq!(service.get("/healthz").await.status, 200);
+    // Each job is a try.
+    service.accepted(r#"{"code":"x"}"#).await;
+    service.health.saw(&report(Verdict::ExitStatus(1), b""));
+    assert_eq!(service.get("/readyz").await.body, "ok");
 }
 
 #[tokio::test]

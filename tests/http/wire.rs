@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use casemate::config::{Defaults, Settings};
+use casemate::health::Health;
 use casemate::http::{Cors, Edge, listen, serve};
 use casemate::model::{
     Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, StepReport,
@@ -56,6 +57,7 @@ pub fn report(verdict: Verdict, stdout: &[u8]) -> JobReport {
 pub struct Service {
     pub address: SocketAddr,
     pub ledger: Arc<Ledger>,
+    pub health: Arc<Health>,
     pub shutdown: Shutdown,
     pub served: JoinHandle<()>,
 }
@@ -76,9 +78,10 @@ pub async fn service(env: &[(&str, &str)]) -> Service {
     let listeners = listen(&["127.0.0.1".parse().unwrap()], 0).await.unwrap();
     let address = listeners.addresses()[0];
     let shutdown = Shutdown::new();
-    let edge = Edge::new(Arc::clone(&ledger), settings.http, Cors::new(&settings.cors_origins));
+    let health = Arc::new(Health::new(settings.unready_after));
+    let edge = Edge::new(Arc::clone(&ledger), Arc::clone(&health), settings.http, Cors::new(&settings.cors_origins));
     let served = tokio::spawn(serve(listeners, edge, shutdown.clone()));
-    Service { address, ledger, shutdown, served }
+    Service { address, ledger, health, shutdown, served }
 }
 
 #[derive(Debug)]

@@ -18,6 +18,7 @@ mod limits;
 mod no_cgroup;
 mod output;
 mod python;
+mod readiness;
 mod refusals;
 mod routes;
 mod run_command;

@@ -1,0 +1,83 @@
+//! A runtime that breaks while the service runs: jobs fail as our fault, the log says why, readiness goes, and all of it
+//! mends itself once the runtime does.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use crate::support::{Runtime, Server, Settings};
+use crate::{needs, support::Need, under_both_runtimes};
+
+/// What the runtime does instead of its work, and a word of the log that names the cause.
+const WAYS: [(&str, &str, &str); 5] = [
+    ("says no", "echo broken as planned >&2; exit 1", "broken as planned"),
+    ("hangs", "exec sleep 1000", "took longer than"),
+    ("is killed", "kill -9 $$", "signal 9"),
+    ("prints garbage", "head -c 10000 /dev/urandom; exit 0", "no usable process id"),
+    ("is missing", "", "cannot start the runtime"),
+];
+
+fn a_runtime_that_breaks_and_mends(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let directory = tempfile::Builder::new().prefix("cmtest-runtime-").tempdir().expect("a temporary directory");
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("its permissions");
+    let (wrapper, aside) = (directory.path().join(runtime.name()), directory.path().join("new"));
+    // Put in place whole: a script that is being written cannot be run.
+    let install = |words: &str| {
+        let script = format!("#!/bin/sh\nPATH=$PATH:/usr/sbin:/usr/bin\n{words}\nexec {} \"$@\"\n", runtime.name());
+        fs::write(&aside, script).expect("a wrapper");
+        fs::set_permissions(&aside, Permissions::from_mode(0o755)).expect("its permissions");
+        fs::rename(&aside, &wrapper).expect("the wrapper in its place");
+    };
+    install("");
+    let settings = Settings::new(runtime).set("CASEMATE_RUNTIME_PATH", wrapper.display());
+    // The time for a call has to do for the machine at its busiest, and is what a hanging one takes: so all hang at once.
+    let server = Server::start(&settings.set("CASEMATE_LAUNCH_MS", 8000).set("MAX_WORKERS", 12));
+    let client = server.client();
+    let deadline = Instant::now() + Duration::from_secs(400);
+    for (what, words, cause) in WAYS {
+        assert_eq!(client.get("/readyz").status, 200, "before it {what}");
+        let seen = server.log().len();
+        if words.is_empty() {
+            fs::remove_file(&wrapper).expect("the wrapper");
+        } else {
+            install(words);
+        }
+        let ids: Vec<_> = (0..12).map(|_| client.submit("python", "print(1)", None)).collect();
+        for id in &ids {
+            let ended = client.finish(id, deadline).expect("an end");
+            // What was started ahead may still work, and the first of them only.
+            let ours = ended.output().starts_with("Internal error: ") && ended.state() == "failed";
+            assert!(ours || ended.output() == "1\n", "{what}: {}", ended.result);
+        }
+        let ready = client.get("/readyz");
+        let text = ready.text();
+        assert!(ready.status == 503 && text.contains(" jobs in a row could not be carried out"), "{what}: {text}");
+        assert_eq!(client.get("/healthz").status, 200);
+        let log = server.log();
+        assert!(log[seen..].contains(cause), "{cause} is not in the log after it {what}\n{}", &log[seen..]);
+        install("");
+        let mended = client.run("python", "print('mended')", None);
+        assert_eq!(
+            mended.output(),
+            "mended\n",
+            "after it {what}\n{}",
+            server.log_of(mended.result["id"].as_str().unwrap_or_default())
+        );
+        let ready = client.get("/readyz");
+        assert_eq!((ready.status, ready.text().as_str()), (200, "ok"), "after it {what}");
+    }
+    // Nobody submits any more, yet it finds out by itself.
+    install("exit 1");
+    let ids: Vec<_> = (0..12).map(|_| client.submit("python", "print(1)", None)).collect();
+    ids.iter().for_each(|id| drop(client.finish(id, deadline)));
+    assert_eq!(client.get("/readyz").status, 503);
+    install("");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while client.get("/readyz").status != 200 {
+        assert!(Instant::now() < patience, "never ready again\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+under_both_runtimes!(a_runtime_that_breaks_and_mends);
