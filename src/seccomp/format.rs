@@ -42,7 +42,7 @@ pub(super) struct Rule {
     pub(super) action: Action,
     /// What needs them; for a refusal, the attack that it stops.
     pub(super) comment: String,
-    /// Of a refusal: tests in which it is seen, as `file::function`.
+    /// Of a refusal: tests in which it is seen, as `file::function`, and attacks that it stops, as files.
     #[serde(default)]
     pub(super) shown_by: Vec<String>,
     pub(super) names: Vec<String>,

@@ -42,6 +42,10 @@ pub const CLASSES: &[(&str, &str)] = &[
     ("kernel/other-abis", "the 32-bit ABI and x32"),
     ("kernel/ioctl", "TIOCSTI and TIOCLINUX, with high bits set as well"),
     ("kernel/personality", "personality"),
+    ("kernel/pages-in-pipes", "splice, tee and vmsplice"),
+    ("kernel/watching-files", "inotify, and notification of directories by fcntl"),
+    ("kernel/own-filters", "filters of system calls of a program's own"),
+    ("kernel/flushing", "sync and syncfs"),
     ("kernel/unknown-calls", "a system call of tomorrow"),
     ("kernel/privileges", "capabilities and set-user-id programs"),
     // Too much.
