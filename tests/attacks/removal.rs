@@ -12,6 +12,8 @@ pub struct Bundle {
     pub config: Value,
     /// The job's own directory on the stage, open to be passed through by all.
     pub place: PathBuf,
+    /// Where on the stage the image lies that the root is laid over.
+    pub image: Option<PathBuf>,
     /// A directory of the host that any user may write to; it has a device file `device`.
     pub host_tmp: PathBuf,
     /// Lines of shell, run as the service's root before the runtime, its arguments in `"$@"`.
@@ -36,6 +38,10 @@ impl Bundle {
                 *option = json!(to);
             }
         }
+    }
+
+    fn root(&self) -> String {
+        self.config["root"]["path"].as_str().expect("a path").to_owned()
     }
 
     fn drop_namespace(&mut self, kind: &str) {
@@ -72,12 +78,10 @@ pub fn user_namespace(bundle: &mut Bundle) {
 }
 
 /// A copy of the service's tree of mounts in place of one that begins with the image. A user namespace of its own could
-/// not mount anything in it, so that one goes as well, and so do the paths that runc hides only in a tree of its own.
+/// not mount anything in it, so that one goes as well.
 pub fn mount_namespace(bundle: &mut Bundle) {
     user_namespace(bundle);
     bundle.drop_namespace("mount");
-    bundle.drop_key("/linux", "maskedPaths");
-    bundle.drop_key("/linux", "readonlyPaths");
     bundle.prepare.push(":".to_owned());
 }
 
@@ -145,9 +149,10 @@ pub fn own_ids(bundle: &mut Bundle) {
 /// The host's own directories in place of the image.
 pub fn own_root(bundle: &mut Bundle) {
     let place = bundle.place.join("host").display().to_string();
+    let root = bundle.root();
     bundle.prepare.push(format!(
         "mkdir {place} && mount -t tmpfs -o mode=0755 tmpfs {place} && cd {place} && \
-         mkdir proc dev tmp sys code casemate && : >casemate/init && \
+         mkdir proc dev tmp sys code casemate && cp {root}/casemate/init casemate/init && \
          for d in bin etc home lib lib32 lib64 libx32 opt sbin usr var; do \
          if [ -h /$d ]; then cp -P /$d .; elif [ -d /$d ]; then mkdir $d && mount --rbind /$d $d || exit 1; fi; done && cd /"
     ));
@@ -158,16 +163,28 @@ pub fn read_only_root(bundle: &mut Bundle) {
     bundle.config["root"]["readonly"] = json!(false);
 }
 
-/// A copy of the image that anybody may write to, gone with the container. The real one is mounted read-only on the
-/// stage and belongs to an id that no job has.
+/// A copy of the image and of the init that anybody may write to, gone with the container. What the real ones are laid
+/// over each other from belongs to an id that no job has, and has no layer that could be written.
 pub fn protected_image(bundle: &mut Bundle) {
     let place = bundle.place.join("copy").display().to_string();
-    let image = bundle.config["root"]["path"].as_str().expect("a path").to_owned();
+    let root = bundle.root();
     bundle.prepare.push(format!(
-        "mkdir {place} && mount -t tmpfs -o mode=0755 tmpfs {place} && cd {place} && mkdir -m 0777 upper && mkdir work root && \
-         mount -t overlay -o lowerdir={image},upperdir=upper,workdir=work,userxattr overlay root && cd /"
+        "mkdir {place} && mount -t tmpfs -o mode=0755 tmpfs {place} && cd {place} && mkdir -m 0777 upper && \
+         mkdir work root upper/casemate && cp {root}/casemate/init upper/casemate/init && chmod 0777 upper/casemate/init && \
+         mount -t overlay -o lowerdir={root},upperdir=upper,workdir=work,userxattr overlay root && cd /"
     ));
     bundle.config["root"]["path"] = json!(format!("{place}/root"));
+}
+
+/// The image itself, which other jobs have as well, in place of an overlay over it.
+pub fn own_inodes(bundle: &mut Bundle) {
+    let place = bundle.place.join("shared").display().to_string();
+    let root = bundle.root();
+    let image = bundle.image.as_ref().expect("the image below the overlay").display();
+    bundle.prepare.push(format!(
+        "mkdir {place} && mount --bind {image} {place} && mount --bind {root}/casemate {place}/casemate"
+    ));
+    bundle.config["root"]["path"] = json!(place);
 }
 
 pub fn read_only_code(bundle: &mut Bundle) {
@@ -176,23 +193,6 @@ pub fn read_only_code(bundle: &mut Bundle) {
             *option = json!("rw");
         }
     }
-}
-
-pub fn read_only_init(bundle: &mut Bundle) {
-    for option in bundle.mount("/casemate/init")["options"].as_array_mut().expect("options") {
-        if *option == "ro" {
-            *option = json!("rw");
-        }
-    }
-}
-
-/// A copy of the init that anybody may write to.
-pub fn protected_init(bundle: &mut Bundle) {
-    let copy = bundle.place.join("init").display().to_string();
-    let init = bundle.mount("/casemate/init");
-    let from = init["source"].as_str().expect("a path").to_owned();
-    init["source"] = json!(copy);
-    bundle.prepare.push(format!("cp {from} {copy} && chmod 0777 {copy}"));
 }
 
 pub fn nosuid(bundle: &mut Bundle) {
@@ -221,12 +221,10 @@ pub fn fresh_tmp(bundle: &mut Bundle) {
 /// Options of any mount, as they are and as they are when taken away.
 const FLAGS: [&str; 6] = ["nosuid", "suid", "nodev", "dev", "noexec", "exec"];
 
-pub fn masked_paths(bundle: &mut Bundle) {
-    bundle.config["linux"]["maskedPaths"] = json!([]);
-}
-
-pub fn read_only_paths(bundle: &mut Bundle) {
-    bundle.config["linux"]["readonlyPaths"] = json!([]);
+/// All of `/proc`, not only what belongs to processes.
+pub fn proc_of_processes(bundle: &mut Bundle) {
+    let options = bundle.mount("/proc")["options"].as_array_mut().expect("options");
+    options.retain(|option| option != "subset=pid");
 }
 
 pub fn no_sysfs(bundle: &mut Bundle) {

@@ -110,6 +110,14 @@ fn requested(config: &Value) -> Vec<String> {
     asked.unwrap_or_default().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
+/// The lowest layer of the overlay that is mounted at `root` (proc_pid_mountinfo(5)).
+fn image_below(root: &str) -> Option<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("the mount table");
+    let line = table.lines().find(|line| line.split(' ').nth(4) == Some(root))?;
+    let layers = line.split_once("lowerdir=")?.1.split([',', ' ']).next()?;
+    layers.rsplit(':').next().map(PathBuf::from)
+}
+
 fn edit(bundle: &Path, home: &Path) {
     let file = bundle.join("config.json");
     let config: Value = serde_json::from_slice(&fs::read(&file).expect("a bundle")).expect("JSON");
@@ -118,7 +126,8 @@ fn edit(bundle: &Path, home: &Path) {
         return;
     }
     let place = bundle.parent().expect("a directory").to_owned();
-    let mut edited = Bundle { config, place, host_tmp: home.join("tmp"), prepare: Vec::new() };
+    let image = image_below(config["root"]["path"].as_str().expect("a path"));
+    let mut edited = Bundle { config, place, image, host_tmp: home.join("tmp"), prepare: Vec::new() };
     for name in &layers {
         match named(name).how {
             How::Edit(edit) => edit(&mut edited),
@@ -140,7 +149,8 @@ fn bundles_are_edited_as_asked() {
     let golden = include_str!("../golden/c-run-v1.json");
     let mut config: Value = serde_json::from_str(golden).unwrap();
     config["linux"]["seccomp"] = serde_json::json!({});
-    let whole = Bundle { config, place: "/p".into(), host_tmp: "/t".into(), prepare: Vec::new() };
+    let image = Some("/i".into());
+    let whole = Bundle { config, place: "/p".into(), image, host_tmp: "/t".into(), prepare: Vec::new() };
     for layer in LAYERS {
         let How::Edit(edit) = layer.how else { continue };
         let mut edited = whole.clone();

@@ -1,4 +1,4 @@
-// attack: gets the number of the root directory, the first half of the Shocker escape
+// attack: gets the number of a directory, the first half of the Shocker escape
 // class: kernel/file-handles
 // expect: held
 // stopped-by: seccomp
@@ -12,7 +12,7 @@
 int main(void) {
     unsigned handle[40] = {128};
     int mount;
-    long got = syscall(SYS_name_to_handle_at, -100 /* AT_FDCWD */, "/", handle, &mount, 0);
+    long got = syscall(SYS_name_to_handle_at, -100 /* AT_FDCWD */, "/tmp", handle, &mount, 0);
     if (got >= 0) puts("BREACHED: a file handle was given out");
     else printf("held: %s\n", strerror(errno));
 }

@@ -1,7 +1,7 @@
 // attack: overwrites the program that starts every job (as CVE-2019-5736 did with the runtime)
 // class: runtime/init, runtime/rootfs
 // expect: held
-// stopped-by: read-only-init, protected-init
+// stopped-by: read-only-root, protected-image
 // outside: not run, there is no such program outside
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // attack: reads what /proc tells of the host: keys, interrupts, symbols
 // class: leaks/proc
 // expect: held
-// stopped-by: masked-paths
+// stopped-by: proc-of-processes
 // outside: breached
 #include <stdio.h>
 
