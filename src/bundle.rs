@@ -3,9 +3,11 @@
 
 mod identity;
 pub mod init;
+pub mod kits;
 mod limits;
 mod mounts;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use oci_spec::OciSpecError;
@@ -13,6 +15,7 @@ use oci_spec::runtime::{
     LinuxBuilder, LinuxCapabilitiesBuilder, LinuxSeccomp, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
+use crate::language::Ahead;
 use crate::model::Limits;
 
 pub use identity::{Ids, JOB_UID};
@@ -20,10 +23,51 @@ pub use identity::{Ids, JOB_UID};
 /// Where the init stands in every container: in a layer over the image (`host::stage`).
 pub const INIT_PATH: &str = "/casemate/init";
 
+/// Where the kits stand in every container, each a directory, in the same layer.
+pub const KIT_PATH: &str = "/casemate/kit";
+
+/// The annotation by which crun takes a compiled filter (crun(1), `run.oci.seccomp_bpf_data`; since version 1.5).
+const COMPILED_FILTER: &str = "run.oci.seccomp_bpf_data";
+
+/// When the init starts the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// When it is told to, on file descriptor 4.
+    OnWord,
+    /// At once: the program itself takes from file descriptor 4 what it is to do.
+    Warm,
+}
+
+/// What a container begins with while its job is not known yet.
+#[derive(Clone, Debug)]
+pub struct Started<'a> {
+    /// When the program starts.
+    pub begin: Begin,
+    /// The program and its arguments.
+    pub argv: &'a [String],
+    /// What it needs beside its image, as [`Plan::binds`] has it.
+    pub binds: Vec<(String, PathBuf)>,
+}
+
+impl<'a> Started<'a> {
+    /// By what the language says of its step; the kits are directories below `kits`.
+    #[must_use]
+    pub fn of(ahead: &'a Ahead, kits: &Path) -> Self {
+        let Some(kit) = &ahead.warm else {
+            return Self { begin: Begin::OnWord, argv: &ahead.argv, binds: Vec::new() };
+        };
+        let dir = kits.join(&kit.name);
+        let binds = kit.over.iter().map(|(path, name)| (path.clone(), dir.join(name))).collect();
+        Self { begin: Begin::Warm, argv: &kit.argv, binds }
+    }
+}
+
 /// Everything that a container is made of.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
-    /// The program and its arguments; the init starts it as its child.
+    /// When the program starts.
+    pub begin: Begin,
+    /// The program and its arguments; the init starts it as its child. The word to begin may bring others.
     pub argv: &'a [String],
     /// Its whole environment.
     pub env: &'a [(String, String)],
@@ -33,12 +77,18 @@ pub struct Plan<'a> {
     pub limits: &'a Limits,
     /// The filter of system calls.
     pub seccomp: LinuxSeccomp,
+    /// The same filter as crun compiled it for an earlier container, in base64: an annotation that spares it the work.
+    /// What `seccomp` says stays in the bundle to be read.
+    pub compiled_filter: Option<&'a str>,
     /// The container's root file system, the init in it, seen by the service. No other live container has it.
     pub rootfs: &'a Path,
     /// What becomes `/code`, seen by the service.
     pub code: &'a Path,
     /// Whether the step may write there.
     pub code_writable: bool,
+    /// Further files, read-only: where they appear, and where the service sees them. Each place is in the
+    /// image already.
+    pub binds: &'a [(String, PathBuf)],
     /// The block of ids that is this container's alone.
     pub ids: Ids,
     /// Where on cgroup v2 the runtime makes the leaf and sets the limits; `None` on v1, where the service has done so.
@@ -50,7 +100,11 @@ pub struct Plan<'a> {
 /// # Errors
 /// When `oci-spec` misses a value, which is a mistake in this file.
 pub fn spec(plan: &Plan<'_>) -> Result<Spec, OciSpecError> {
-    let mut argv = vec![INIT_PATH.to_owned()];
+    let begin = match plan.begin {
+        Begin::OnWord => "wait",
+        Begin::Warm => "warm",
+    };
+    let mut argv = vec![INIT_PATH.to_owned(), begin.to_owned()];
     argv.extend_from_slice(plan.argv);
     let process = ProcessBuilder::default()
         .terminal(false)
@@ -80,7 +134,8 @@ pub fn spec(plan: &Plan<'_>) -> Result<Spec, OciSpecError> {
         .hostname("casemate")
         .linux(linux)
         .build()?;
-    spec.set_annotations(None).set_hooks(None);
+    let annotation = plan.compiled_filter.map(|filter| (COMPILED_FILTER.to_owned(), filter.to_owned()));
+    spec.set_annotations(annotation.map(|one| HashMap::from([one]))).set_hooks(None);
     Ok(spec)
 }
 

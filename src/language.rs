@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::model::Limits;
 
 pub use definition::Language;
-pub use plan::{Plan, StepPlan};
+pub use plan::{Ahead, Kit, Plan, StepPlan};
 
 const BUILT_IN: [(&str, &str); 4] = [
     ("c", include_str!("../rootfs-build/languages/c.toml")),

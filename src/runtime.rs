@@ -6,5 +6,5 @@ mod probe;
 pub mod reaper;
 
 pub use command::{Kind, Runtime, RuntimeError};
-pub use container::{Container, Create};
+pub use container::{Bundle, Container};
 pub use probe::{ProbeError, find};

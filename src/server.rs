@@ -10,8 +10,10 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::bundle::init::INIT;
+use crate::bundle::kits::KITS;
 use crate::cgroup::{CgroupError, Delegation, Hierarchies};
 use crate::config::{HttpSettings, RuntimeChoice, Settings, UnenforcedLimits};
 use crate::health::Health;
@@ -31,7 +33,7 @@ use crate::shutdown::Shutdown;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::{Tag, chain};
 use crate::worker::selftest::{self, SelfTestError};
-use crate::worker::{Pool, Sandbox};
+use crate::worker::{Bounds, Pool, Sandbox, Stock};
 
 /// Where cgroups are mounted, for the service and for what it launches.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -85,7 +87,7 @@ pub struct Definitions {
 #[derive(Debug)]
 pub struct Ground {
     /// The sandbox.
-    pub sandbox: Sandbox,
+    pub sandbox: Arc<Sandbox>,
     /// Held so that nobody removes an image under us.
     images: Vec<Image>,
 }
@@ -96,7 +98,7 @@ pub struct Ground {
 /// When anything is missing. Nothing is skipped: what cannot be enforced stops the start.
 pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegated) -> Result<Ground, StartError> {
     let delegation = limits(settings, delegated)?;
-    let stage = Stage::build(INIT, &[&settings.home, &settings.images])?;
+    let stage = Stage::build(INIT, KITS, &[&settings.home, &settings.images])?;
     let images = stage_images(settings, &definitions, &stage)?;
     let wanted = match settings.runtime {
         RuntimeChoice::Auto => None,
@@ -115,7 +117,11 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
     // After the probe, whose own child must not be waited for by anybody else.
     let reaper = Reaper::start().map_err(StartError::Signals)?;
     tracing::info!("{}, limits by {}", runtime.version, delegation.enforcement().name());
+    let digests = images.iter().map(|image| (image.name.clone(), image.digest.to_string())).collect();
+    let bounds = Bounds { least: settings.pool_least, most: settings.pool_most };
+    let stock = Stock::new(&definitions.languages, &settings.limits, digests, bounds, settings.compile_cache);
     let sandbox = Sandbox {
+        stock,
         runtime,
         reaper,
         delegation,
@@ -125,7 +131,7 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
         profiles: definitions.profiles,
         launched: AtomicU64::new(0),
     };
-    Ok(Ground { sandbox, images })
+    Ok(Ground { sandbox: Arc::new(sandbox), images })
 }
 
 /// What the limits are enforced by. Nothing is the last resort, and only where it was asked for.
@@ -245,7 +251,6 @@ pub fn serve(
     run(async {
         let catalogue = Arc::new(definitions.languages.clone());
         let Ground { sandbox, images } = ground(settings, definitions, delegated)?;
-        let sandbox = Arc::new(sandbox);
         // Before anybody can submit, and with no way around it.
         selftest::run(&sandbox).await?;
         let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
@@ -263,6 +268,11 @@ pub fn serve(
         let health = Arc::new(Health::new(settings.unready_after));
         let pool = Pool::start(settings.max_workers, &sandbox, &ledger, &health);
         let edge = Edge::new(Arc::clone(&ledger), health, edge_settings, Cors::new(&settings.cors_origins));
+        let (stop, own) = (CancellationToken::new(), Arc::clone(&sandbox));
+        let keeper = {
+            let stop = stop.clone();
+            tokio::spawn(async move { own.keep_ready(&stop).await })
+        };
         let serving = tokio::spawn(http::serve(listeners, edge, shutdown.clone()));
         let signals = {
             let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);
@@ -284,6 +294,9 @@ pub fn serve(
                 pool.drained().await;
             }
         }
+        stop.cancel();
+        // One that ended by a panic keeps nothing any more.
+        let _ = keeper.await;
         shutdown.hurry();
         signals.abort();
         // An edge that ended by a panic has nothing left to drain.

@@ -1,15 +1,22 @@
 //! Takes jobs from the ledger and runs each step of each in a container of its own.
 
+mod artefact;
+mod blueprint;
+mod cache;
 mod capture;
+mod filters;
+mod launch;
 mod pool;
+mod remains;
+mod reserve;
 mod retry;
 mod sandbox;
 pub mod selftest;
-mod stdin;
 mod step;
 mod watchdog;
 mod workdir;
 
 pub use capture::{Live, Stream};
 pub use pool::Pool;
-pub use sandbox::{Leftovers, Sandbox};
+pub use reserve::Bounds;
+pub use sandbox::{Leftovers, Sandbox, Stock};

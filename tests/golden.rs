@@ -12,26 +12,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use casemate::bundle::{INIT_PATH, Ids, JOB_UID, Plan, spec};
+use casemate::bundle::{INIT_PATH, Ids, JOB_UID, Plan, Started, spec};
 use casemate::image::MOUNT_POINTS;
-use casemate::language::{Languages, StepPlan};
+use casemate::language::{Ahead, Languages};
 use casemate::model::Limits;
 use casemate::seccomp::Profiles;
 use serde_json::{Value, json};
-
-/// What stands for the text of the program in the files.
-const PROGRAM: &str = "(the program)";
 
 /// Every configuration by the name of its file, without its filter but with the name of the profile.
 fn configurations() -> BTreeMap<String, Value> {
     let languages = Languages::load(None).unwrap();
     let mut all = BTreeMap::new();
     for language in languages.iter() {
-        let plan = language.plan(PROGRAM);
-        let compile = plan.compile.as_ref().map(|step| ("compile", step, language.compile_limits().unwrap()));
-        for (step, command, limits) in compile.into_iter().chain([("run", &plan.run, language.run_limits())]) {
+        let compile = language.compile_ahead().map(|step| ("compile", step, language.compile_limits().unwrap()));
+        for (step, ahead, limits) in compile.into_iter().chain([("run", language.run_ahead(), language.run_limits())]) {
             for (version, cgroup) in [("v1", None), ("v2", Some("/jobs/c0"))] {
-                let config = configuration(&language.image, step, command, limits, cgroup);
+                if ahead.warm.is_some() {
+                    let config = configuration(&language.image, step, &ahead, limits, cgroup);
+                    all.insert(format!("{}-{step}-warm-{version}", language.name), config);
+                }
+                let mut cold = ahead.clone();
+                cold.cool();
+                let config = configuration(&language.image, step, &cold, limits, cgroup);
                 all.insert(format!("{}-{step}-{version}", language.name), config);
             }
         }
@@ -39,14 +41,18 @@ fn configurations() -> BTreeMap<String, Value> {
     all
 }
 
-fn configuration(image: &str, step: &str, command: &StepPlan, limits: &Limits, cgroup: Option<&str>) -> Value {
-    let filter = Profiles::load(None).unwrap().get(&command.profile).unwrap().to_oci().unwrap();
+fn configuration(image: &str, step: &str, ahead: &Ahead, limits: &Limits, cgroup: Option<&str>) -> Value {
+    let filter = Profiles::load(None).unwrap().get(&ahead.profile).unwrap().to_oci().unwrap();
+    let started = Started::of(ahead, Path::new("/stage/kits"));
     let plan = Plan {
-        argv: &command.argv,
-        env: &command.env,
-        cwd: &command.cwd,
+        begin: started.begin,
+        argv: started.argv,
+        binds: &started.binds,
+        env: &ahead.env,
+        cwd: &ahead.cwd,
         limits,
         seccomp: filter.clone(),
+        compiled_filter: None,
         rootfs: &Path::new("/stage/roots").join(image),
         code: Path::new("/stage/jobs/0/code"),
         code_writable: step == "compile",
@@ -56,7 +62,7 @@ fn configuration(image: &str, step: &str, command: &StepPlan, limits: &Limits, c
     let mut config = serde_json::to_value(spec(&plan).unwrap()).unwrap();
     let found = config["linux"]["seccomp"].take();
     assert_eq!(found, serde_json::to_value(filter).unwrap(), "the filter is the profile's, unchanged");
-    config["linux"]["seccomp"] = json!(format!("(seccomp-{}.json)", command.profile));
+    config["linux"]["seccomp"] = json!(format!("(seccomp-{}.json)", ahead.profile));
     config
 }
 
@@ -220,7 +226,9 @@ fn the_file_system_is_read_only_and_narrow() {
         for mount in items(&config["mounts"]) {
             let (to, options) = (mount["destination"].as_str().unwrap(), strings(&mount["options"]));
             let known = MOUNT_POINTS.iter().any(|point| point.path == to);
-            assert!(known || to.starts_with("/dev/"), "{name}: {to} is not in the images");
+            // A file of the package python3.9-minimal.
+            let covered = name.contains("-warm-") && to == "/etc/python3.9/sitecustomize.py";
+            assert!(known || covered || to.starts_with("/dev/"), "{name}: {to} is not in the images");
             assert!(options.contains(&"nosuid"), "{name}: {mount}");
             assert!(to == "/dev" || options.contains(&"nodev"), "{name}: {mount}");
             if options.contains(&"bind") {

@@ -37,7 +37,7 @@ impl Init {
 
     /// `prefix` is words of shell before the init, such as `env --ignore-signal=PIPE`.
     fn run_behind(&self, prefix: &str, program: &[&str]) -> (Output, Option<Report>) {
-        let script = format!(r#"cd "$1"; shift; exec {prefix} ./init "$@" 3>report"#);
+        let script = format!(r#"cd "$1"; shift; exec {prefix} ./init now "$@" 3>report"#);
         let output =
             Command::new("sh").args(["-c", &script, "sh"]).arg(self.dir.path()).args(program).output().unwrap();
         (output, Report::parse(&std::fs::read(self.path("report")).unwrap()).unwrap())
@@ -135,7 +135,7 @@ fn the_program_has_descriptors_0_to_2_only() {
     let listing = "for f in 0 1 2 3 4 5 6 7 8 9 17; do test -e /proc/$$/fd/$f && echo $f; done";
     let opened = format!("exec 9</dev/null; {listing}");
     assert_eq!(text(&Init::new().run(&["/bin/sh", "-c", &opened]).0), "0\n1\n2\n9\n", "the listing can see more");
-    let script = r#"cd "$1"; exec ./init /bin/bash -c "$2; true" 3>report 5<. 7>&1 17</dev/null"#;
+    let script = r#"cd "$1"; exec ./init now /bin/bash -c "$2; true" 3>report 5<. 7>&1 17</dev/null"#;
     let init = Init::new();
     let output = Command::new("bash").args(["-c", script, "bash"]).arg(init.dir.path()).arg(listing).output().unwrap();
     assert_eq!(text(&output), "0\n1\n2\n");
@@ -187,7 +187,7 @@ fn orphans_are_reaped_and_the_rest_dies_with_the_child() {
 #[test]
 fn the_reader_sees_the_end_when_the_child_closes_its_streams() {
     let init = Init::new();
-    let script = r#"cd "$1"; ./init /bin/sh -c 'exec >&- 2>&-; read line < fifo' > out 2>&1 3>report &
+    let script = r#"cd "$1"; ./init now /bin/sh -c 'exec >&- 2>&-; read line < fifo' > out 2>&1 3>report &
         cat "$1/out"; echo go > "$1/fifo"; wait"#;
     let made = Command::new("mkfifo").args([init.path("fifo"), init.path("out")]).status().unwrap();
     assert!(made.success());
@@ -210,4 +210,65 @@ fn usage_is_of_the_child() {
     let Some(Report::Ended { user, max_rss, .. }) = report else { panic!("{report:?}") };
     assert!(user.0 > 10_000 && user.0 < 60_000_000, "{user:?}");
     assert!(max_rss.0 > 500 << 10 && max_rss.0 < 100 << 20, "{max_rss:?}");
+}
+
+/// What became of `init wait PROGRAM…` after this message.
+fn told(program: &[&str], message: &[u8]) -> (Output, Option<Report>) {
+    let init = Init::new();
+    std::fs::write(init.path("word"), message).unwrap();
+    let script = r#"cd "$1"; shift; exec ./init wait "$@" 3>report 4<word"#;
+    let output = Command::new("sh").args(["-c", script, "sh"]).arg(init.dir.path()).args(program).output().unwrap();
+    (output, Report::parse(&std::fs::read(init.path("report")).unwrap()).unwrap())
+}
+
+#[test]
+fn the_word_to_begin_may_bring_another_command() {
+    let words = ["/usr/bin/printf", "%s|", "own"];
+    assert_eq!(text(&told(&words, b"g").0), "own|");
+    assert_eq!(text(&told(&words, b"/usr/bin/printf\0%s,\0\0a b\0g\0g").0), ",a b,g,");
+    let longest = "x".repeat(131_071);
+    let message = format!("/usr/bin/printf\0%s\0{longest}\0g");
+    assert_eq!(text(&told(&words, message.as_bytes()).0), longest);
+}
+
+#[test]
+fn without_the_whole_word_nothing_starts() {
+    let many = b"/bin/echo\0".repeat(2000);
+    let too_long = [&b"/bin/echo\0"[..], &[b'x'; 200 << 10], b"\0g"].concat();
+    for (message, errno) in [
+        (&b""[..], 125),
+        (b"/bin/echo\0cut", 125),
+        (b"/bin/echo\0", 125),
+        (b"/bin/echog", 125),
+        (b"gg", 125),
+        (&[&many[..], b"g"].concat(), 7),
+        (&too_long, 7),
+    ] {
+        let (output, report) = told(&["/bin/echo", "ran"], message);
+        assert_eq!(report, Some(Report::NotStarted { step: Step::Setup, errno }), "{} bytes", message.len());
+        assert_eq!((output.status.code(), text(&output)), (Some(125), String::new()));
+    }
+}
+
+/// Nothing of the program happens before the word: a FIFO as the word keeps the init waiting.
+#[test]
+fn the_init_waits_for_the_end_of_the_word() {
+    let init = Init::new();
+    let script = r#"cd "$1"; mkfifo word; ./init wait /bin/sh -c 'echo ran > "$1"; test -e /proc/$$/fd/4 || echo shut > "$1.4"' sh "$1/ran" 3>report 4<word &
+        exec 5>word; printf g >&5; test -e ran && exit 1; exec 5>&-; wait; cat ran ran.4"#;
+    let output =
+        Command::new("timeout").args(["20", "bash", "-c", script, "sh"]).arg(init.dir.path()).output().unwrap();
+    assert_eq!(text(&output), "ran\nshut\n");
+}
+
+#[test]
+fn a_warm_program_takes_its_word_itself() {
+    let init = Init::new();
+    std::fs::write(init.path("word"), "what to do").unwrap();
+    let script = r#"cd "$1"; exec ./init warm /bin/sh -c 'cat <&4' 3>report 4<word"#;
+    let output = Command::new("sh").args(["-c", script, "sh"]).arg(init.dir.path()).output().unwrap();
+    assert_eq!(text(&output), "what to do");
+    let how = r#"cd "$1"; exec ./init sometime /bin/echo ran 3>report"#;
+    let output = Command::new("sh").args(["-c", how, "sh"]).arg(init.dir.path()).output().unwrap();
+    assert_eq!((output.status.code(), text(&output)), (Some(125), String::new()));
 }

@@ -2,7 +2,16 @@
 //! it ended. It is not part of the library: `build.rs` compiles it alone, static and without any runtime, and the
 //! library carries the result as bytes.
 //!
-//! `init PROGRAM [ARGUMENT...]`, the environment passed on as it is, file descriptor 3 the pipe for the report:
+//! `init HOW PROGRAM [ARGUMENT...]`, the environment passed on as it is, file descriptor 3 the pipe for the report:
+//!
+//! | HOW | what it does |
+//! |---|---|
+//! | `now` | starts PROGRAM at once |
+//! | `wait` | starts nothing before the word comes on file descriptor 4: the whole of a message, then its end |
+//! | `warm` | starts PROGRAM at once and leaves it file descriptor 4, from which PROGRAM itself takes what it is to do |
+//!
+//! The message of `wait` is any number of words, each ended by a NUL, and then the byte `g`. With words, these are PROGRAM
+//! and its arguments in place of those on the command line. A message that ends otherwise was cut off: nothing starts.
 //!
 //! | line | when |
 //! |---|---|
@@ -23,10 +32,12 @@ use kernel::{call, exit};
 
 #[cfg(target_arch = "x86_64")]
 mod nr {
+    pub const READ: usize = 0;
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGPROCMASK: usize = 14;
+    pub const NANOSLEEP: usize = 35;
     pub const CLONE: usize = 56;
     pub const EXECVE: usize = 59;
     pub const WAIT4: usize = 61;
@@ -39,7 +50,9 @@ mod nr {
 mod nr {
     pub const FCNTL: usize = 25;
     pub const CLOSE: usize = 57;
+    pub const READ: usize = 63;
     pub const WRITE: usize = 64;
+    pub const NANOSLEEP: usize = 101;
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const PRCTL: usize = 167;
@@ -50,8 +63,20 @@ mod nr {
 }
 
 const REPORT: usize = 3;
+/// Where the word to begin comes from.
+const WORD: usize = 4;
+/// The longest message: more than one argument of 128 KiB (execve(2)) and a command around it. Untouched, it costs nothing.
+const MESSAGE_MAX: usize = 192 << 10;
+/// The most words of a message.
+const WORDS_MAX: usize = 1024;
 const EINTR: isize = -4;
+const E2BIG: isize = -7;
 const EINVAL: isize = -22;
+const ETXTBSY: isize = -26;
+const ECANCELED: isize = -125;
+/// A descriptor open for writing on a program that has just been written may live on for a moment in a child of the
+/// service that has not executed yet: so often, a millisecond apart, the execution is tried again.
+const BUSY_TRIES: usize = 500;
 const F_SETFD: usize = 2;
 const FD_CLOEXEC: usize = 1;
 const PR_SET_DUMPABLE: usize = 4;
@@ -146,11 +171,22 @@ unsafe fn child(argv: *const usize, envp: *const usize) -> ! {
         }
     }
     let none = 0u64;
-    // SAFETY: the mask outlives the call; argv and envp are the kernel's own arrays, each ended by NULL.
-    let error = unsafe {
+    let millisecond = [0i64, 1_000_000];
+    // SAFETY: the mask outlives the call; both arrays are ended by NULL.
+    let mut error = unsafe {
         call(nr::RT_SIGPROCMASK, SIG_SETMASK, &raw const none as usize, 0, SIGSET_BYTES);
         call(nr::EXECVE, *argv, argv as usize, envp as usize, 0)
     };
+    for _ in 0..BUSY_TRIES {
+        if error != ETXTBSY {
+            break;
+        }
+        // SAFETY: the span outlives the call; the arrays as above.
+        error = unsafe {
+            call(nr::NANOSLEEP, &raw const millisecond as usize, 0, 0, 0);
+            call(nr::EXECVE, *argv, argv as usize, envp as usize, 0)
+        };
+    }
     Line::new(b"exec").number(error.unsigned_abs() as u64).send();
     exit(NO_EXEC)
 }
@@ -173,6 +209,78 @@ fn wait_for(main: isize) -> (u32, Usage) {
     }
 }
 
+/// A message and the words in it.
+struct Message {
+    bytes: [u8; MESSAGE_MAX],
+    words: [usize; WORDS_MAX + 1],
+}
+
+static mut MESSAGE: Message = Message { bytes: [0; MESSAGE_MAX], words: [0; WORDS_MAX + 1] };
+
+/// Waits for the word to begin; the words that came with it, or null for none. Ends the process where it does not come.
+unsafe fn wait_for_word() -> *const usize {
+    let message = &raw mut MESSAGE;
+    // SAFETY: there is one thread, and nobody else names this static.
+    let message = unsafe { &mut *message };
+    let mut len = 0;
+    loop {
+        let Some(room) = message.bytes.get_mut(len..).filter(|room| !room.is_empty()) else { fail(b"setup", E2BIG) };
+        // SAFETY: the kernel writes no more than the room that is there.
+        let read = unsafe { call(nr::READ, WORD, room.as_mut_ptr() as usize, room.len(), 0) };
+        match read {
+            EINTR => {}
+            0 => break,
+            n if n > 0 => len += n as usize,
+            error => fail(b"setup", error),
+        }
+    }
+    // SAFETY: a number only.
+    unsafe { call(nr::CLOSE, WORD, 0, 0, 0) };
+    let Some((b'g', bytes)) = message.bytes.get(..len).and_then(<[u8]>::split_last) else {
+        fail(b"setup", ECANCELED)
+    };
+    if bytes.last().is_some_and(|&last| last != 0) {
+        fail(b"setup", ECANCELED);
+    }
+    if bytes.is_empty() {
+        return core::ptr::null();
+    }
+    let (mut word, mut at_start) = (0, true);
+    for byte in bytes {
+        if at_start {
+            let Some(place) = message.words.get_mut(word).filter(|_| word < WORDS_MAX) else { fail(b"setup", E2BIG) };
+            *place = core::ptr::from_ref(byte) as usize;
+            word += 1;
+        }
+        at_start = *byte == 0;
+    }
+    message.words.as_ptr()
+}
+
+/// How the program is to be started, by the first word of the command line.
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    Now,
+    Wait,
+    Warm,
+}
+
+impl How {
+    /// The word is a C string of its own process's stack.
+    unsafe fn of(word: *const u8) -> Self {
+        for (name, how) in [(b"now\0", Self::Now), (b"wait", Self::Wait), (b"warm", Self::Warm)] {
+            // SAFETY: reading stops at the first difference, at the NUL at the latest.
+            if name.iter().enumerate().all(|(i, &byte)| unsafe { *word.add(i) } == byte)
+                // SAFETY: the four bytes before were not the end, or the name's own NUL was.
+                && (name[3] == 0 || unsafe { *word.add(4) } == 0)
+            {
+                return how;
+            }
+        }
+        fail(b"setup", EINVAL)
+    }
+}
+
 fn micros(time: [i64; 2]) -> u64 {
     time[0] as u64 * 1_000_000 + time[1] as u64
 }
@@ -185,12 +293,26 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
         // First of all, so that a report of failure cannot be inherited either.
         must(call(nr::FCNTL, REPORT, F_SETFD, FD_CLOEXEC, 0));
         must(call(nr::PRCTL, PR_SET_DUMPABLE, 0, 0, 0));
+    }
+    if argc < 3 {
+        fail(b"setup", EINVAL);
+    }
+    // SAFETY: there are that many arguments, and NULL behind them, and then the environment.
+    let (how, mut words, environment) =
+        unsafe { (How::of(*argv.add(1) as *const u8), argv.add(2), argv.add(argc + 1)) };
+    // SAFETY: numbers only.
+    unsafe {
         // Whatever a runtime may have left open. An older kernel has no such call: then this is one defence less, and
         // the runtime's own closing remains.
-        call(nr::CLOSE_RANGE, REPORT + 1, u32::MAX as usize, 0, 0);
+        let first = if how == How::Now { WORD } else { WORD + 1 };
+        call(nr::CLOSE_RANGE, first, u32::MAX as usize, 0, 0);
     }
-    if argc < 2 {
-        fail(b"setup", EINVAL);
+    if how == How::Wait {
+        // SAFETY: called once.
+        let told = unsafe { wait_for_word() };
+        if !told.is_null() {
+            words = told;
+        }
     }
     // An ignored SIGCHLD would have the kernel throw the exit status away (wait(2), notes).
     default_action(SIGCHLD);
@@ -200,8 +322,12 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
         fail(b"fork", main);
     }
     if main == 0 {
-        // SAFETY: argv has argc entries and a NULL, envp follows it.
-        unsafe { child(argv.add(1), argv.add(argc + 1)) }
+        // SAFETY: both arrays end with NULL.
+        unsafe { child(words, environment) }
+    }
+    if how == How::Warm {
+        // SAFETY: a number only. The program alone is to see the end of it.
+        unsafe { call(nr::CLOSE, WORD, 0, 0, 0) };
     }
     for fd in 0..REPORT {
         // SAFETY: a number only. Readers of the job's output must see its end when the job has ended.

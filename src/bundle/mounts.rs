@@ -12,7 +12,7 @@ use crate::model::{Bytes, CODE_PATH, Inodes};
 /// In the order in which the runtime makes them.
 pub(super) fn mounts(plan: &Plan<'_>) -> Result<Vec<Mount>, OciSpecError> {
     let code_access = if plan.code_writable { "rw" } else { "ro" };
-    Ok(vec![
+    let mut all = vec![
         // Its own processes and nothing else (kernel 5.8): all the rest of /proc tells of the host, and changes with what
         // other jobs do (free memory, load, locks, context switches, entropy). So there is nothing to mask either.
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev", "subset=pid"])?,
@@ -23,7 +23,11 @@ pub(super) fn mounts(plan: &Plan<'_>) -> Result<Vec<Mount>, OciSpecError> {
         tmpfs("/dev/shm", plan.limits.tmp, plan.limits.tmp_inodes, &["noexec"])?,
         tmpfs("/tmp", plan.limits.tmp, plan.limits.tmp_inodes, &[])?,
         bind(CODE_PATH, plan.code, &[code_access])?,
-    ])
+    ];
+    for (destination, source) in plan.binds {
+        all.push(bind(destination, source, &["ro"])?);
+    }
+    Ok(all)
 }
 
 fn tmpfs(destination: &str, size: Bytes, inodes: Inodes, more: &[&str]) -> Result<Mount, OciSpecError> {

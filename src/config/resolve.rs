@@ -223,6 +223,9 @@ fn blank(base: Defaults) -> Settings {
         limits: BTreeMap::new(),
         shutdown: Duration::ZERO,
         launch: Duration::ZERO,
+        pool_least: 0,
+        pool_most: 0,
+        compile_cache: Bytes(0),
         account: String::new(),
         log: String::new(),
     }

@@ -34,6 +34,9 @@ pub struct Settings {
     pub limits: BTreeMap<String, StepPatches>,
     pub shutdown: Duration,
     pub launch: Duration,
+    pub pool_least: usize,
+    pub pool_most: usize,
+    pub compile_cache: Bytes,
     pub account: String,
     /// One of [`crate::telemetry::LEVELS`].
     pub log: String,

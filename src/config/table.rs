@@ -178,6 +178,27 @@ pub const ROWS: &[Row] = &[
         s.launch = millis(raw)?
     }),
     row!(
+        "pool.least",
+        Preset::Text("1"),
+        "a whole number, 0 to 64",
+        "Containers of each language and step that wait for jobs although no job asked for one lately.",
+        |s, raw| s.pool_least = whole(raw, 0, 64)?
+    ),
+    row!(
+        "pool.most",
+        Preset::Text("4"),
+        "a whole number, 0 to 64",
+        "Containers of each language and step that wait for jobs at most. 0 for this and `pool.least` makes every container when its job comes.",
+        |s, raw| s.pool_most = whole(raw, 0, 64)?
+    ),
+    row!(
+        "compile_cache_mib",
+        Preset::Text("32"),
+        "MiB, 0 to 65536",
+        "Room in memory for compiled programs, so that the same source is compiled once. 0 compiles every time.",
+        |s, raw| s.compile_cache = Bytes::mib(within(raw, 0, 65_536)?)
+    ),
+    row!(
         "log",
         Preset::Text("info"),
         "off, error, warn, info, debug or trace",

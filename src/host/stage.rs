@@ -2,11 +2,11 @@
 //! from. Nobody outside the namespace sees it and no path of the home directory has to be open to the ids of a job.
 //!
 //! ```text
-//! <stage>/layer/           a tmpfs of its own: what is laid over every image, which is the init
+//! <stage>/layer/           a tmpfs of its own: what is laid over every image: the init and the kits
 //! <stage>/images/<image>/  an image's root file system, bound read-only
 //! <stage>/roots/<n>/       an overlay of the two: the root of one container at a time
 //! <stage>/state/           the runtime's own notes
-//! <stage>/jobs/<job>/      one live job: its bundles, and the tmpfs that becomes its /code
+//! <stage>/jobs/<name>/     one live container: its bundle, and the tmpfs that becomes its /code
 //! ```
 
 mod roots;
@@ -21,7 +21,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use thiserror::Error;
 
-use crate::bundle::INIT_PATH;
+use crate::bundle::{INIT_PATH, KIT_PATH};
 use roots::Roots;
 
 pub use roots::Root;
@@ -58,6 +58,9 @@ pub enum StageError {
     },
 }
 
+/// Files by name.
+pub type Files = &'static [(&'static str, &'static [u8])];
+
 /// The mounted stage. It goes with the mount namespace, so nothing unmounts it.
 #[derive(Clone, Debug)]
 pub struct Stage {
@@ -66,11 +69,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Mounts the tmpfs and puts `init` on it. `keep` are paths that must stay visible.
+    /// Mounts the tmpfs and puts `init` and the kits on it. `keep` are paths that must stay visible.
     ///
     /// # Errors
     /// When there is no place for it or the kernel refuses.
-    pub fn build(init: &[u8], keep: &[&Path]) -> Result<Self, StageError> {
+    pub fn build(init: &[u8], kits: &[(&str, Files)], keep: &[&Path]) -> Result<Self, StageError> {
         let free = |place: &&str| {
             let place = Path::new(place);
             place.is_dir() && keep.iter().all(|k| !k.starts_with(place))
@@ -84,7 +87,7 @@ impl Stage {
             make_dir(&root.join(dir), mode)?;
         }
         let layer = root.join("layer");
-        make_layer(&layer, init)?;
+        make_layer(&layer, init, kits)?;
         let roots = Arc::new(Roots::new(root.join("roots"), layer));
         Ok(Self { root, roots })
     }
@@ -116,6 +119,12 @@ impl Stage {
         self.root.join("images").join(name)
     }
 
+    /// The kits of containers that wait warm, each a directory.
+    #[must_use]
+    pub fn kits(&self) -> PathBuf {
+        self.root.join("layer").join(KIT_PATH.trim_start_matches('/'))
+    }
+
     /// Where the runtime keeps its notes.
     #[must_use]
     pub fn state(&self) -> PathBuf {
@@ -131,8 +140,8 @@ impl Stage {
 
 /// Mounted by itself, so that what a program learns of its root's size and free space never changes (statfs(2) on an
 /// overlay tells of the uppermost layer).
-fn make_layer(layer: &Path, init: &[u8]) -> Result<(), StageError> {
-    mount_tmpfs(layer, "mode=0755,size=64k,nr_inodes=8")?;
+fn make_layer(layer: &Path, init: &[u8], kits: &[(&str, Files)]) -> Result<(), StageError> {
+    mount_tmpfs(layer, "mode=0755,size=256k,nr_inodes=32")?;
     let path = layer.join(INIT_PATH.trim_start_matches('/'));
     if let Some(parent) = path.parent() {
         make_dir(parent, 0o755)?;
@@ -140,6 +149,17 @@ fn make_layer(layer: &Path, init: &[u8]) -> Result<(), StageError> {
     let write = |source| StageError::Write { what: "the init of the containers".into(), source };
     fs::write(&path, init).map_err(write)?;
     fs::set_permissions(&path, Permissions::from_mode(0o555)).map_err(write)?;
+    let place = layer.join(KIT_PATH.trim_start_matches('/'));
+    make_dir(&place, 0o755)?;
+    for (kit, files) in kits {
+        let dir = place.join(kit);
+        make_dir(&dir, 0o755)?;
+        for (name, bytes) in *files {
+            let write = |source| StageError::Write { what: format!("{name} of the kit {kit}"), source };
+            fs::write(dir.join(name), bytes).map_err(write)?;
+            fs::set_permissions(dir.join(name), Permissions::from_mode(0o444)).map_err(write)?;
+        }
+    }
     let none: Option<&str> = None;
     let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(none, layer, none, flags, none)
@@ -153,6 +173,17 @@ fn make_layer(layer: &Path, init: &[u8]) -> Result<(), StageError> {
 pub fn mount_tmpfs(target: &Path, options: &str) -> Result<(), StageError> {
     mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some(options))
         .map_err(|source| StageError::Mount { what: "a tmpfs".into(), source })
+}
+
+/// Gives the tmpfs at `target` other limits; `options` as tmpfs(5) has them.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn resize_tmpfs(target: &Path, options: &str) -> Result<(), StageError> {
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    let none: Option<&str> = None;
+    mount(none, target, none, flags, Some(options))
+        .map_err(|source| StageError::Mount { what: "a tmpfs anew".into(), source })
 }
 
 /// Takes a mount away from the tree at once; the kernel frees it when its last user is gone.

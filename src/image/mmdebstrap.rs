@@ -61,6 +61,11 @@ impl Call<'_> {
             argv.push(format!("--setup-hook=sync-in {from} /var/cache/apt/archives").into());
             argv.push(format!("--customize-hook=sync-out /var/cache/apt/archives {to}").into());
         }
+        for command in &self.recipe.make {
+            // mmdebstrap gives the line to a shell, with the directory of the tree as its first argument.
+            let words: Vec<String> = command.iter().map(|word| format!("'{word}'")).collect();
+            argv.push(format!("--customize-hook=chroot \"$1\" {}", words.join(" ")).into());
+        }
         argv.extend([OsString::from(&self.recipe.suite), "-".into()]);
         argv.extend(self.mirror.or(self.recipe.mirror.as_deref()).map(OsString::from));
         argv
@@ -197,10 +202,14 @@ mod tests {
     use crate::image::recipe::Recipes;
 
     fn argv(mirror: Option<&str>, archives: Option<(&str, &str)>) -> Vec<String> {
+        argv_of("java", mirror, archives)
+    }
+
+    fn argv_of(image: &str, mirror: Option<&str>, archives: Option<(&str, &str)>) -> Vec<String> {
         let recipes = Recipes::load(None).unwrap();
         let call = Call {
             program: Path::new("mmdebstrap"),
-            recipe: recipes.get("java").unwrap(),
+            recipe: recipes.get(image).unwrap(),
             mirror,
             work: Path::new("/work"),
             archives: archives.map(|(from, to)| Archives { from: Path::new(from), to: Path::new(to) }),
@@ -230,6 +239,13 @@ mod tests {
         assert!(hooks.iter().any(|argument| argument == "--setup-hook=sync-in '/a b' /var/cache/apt/archives"));
         assert!(hooks.iter().any(|argument| argument == "--customize-hook=sync-out /var/cache/apt/archives '/c$d'"));
         assert_eq!(argv(None, Some(("/a'b", "/c"))), argv(None, None));
+    }
+
+    #[test]
+    fn what_a_recipe_makes_is_made_in_the_tree() {
+        let hooks = argv_of("gcc", None, None);
+        let made = hooks.iter().find(|argument| argument.starts_with("--customize-hook=")).unwrap();
+        assert!(made.starts_with("--customize-hook=chroot \"$1\" '/bin/sh' '-c' 'at="), "{made}");
     }
 
     #[test]

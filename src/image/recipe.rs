@@ -32,6 +32,10 @@ pub struct Recipe {
     pub suite: String,
     /// Installed besides the essential packages, with what they depend on.
     pub packages: Vec<String>,
+    /// Commands that are run in the tree once the packages are there, each a program by its absolute path and arguments.
+    /// They make what can be made once instead of in every job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub make: Vec<Vec<String>>,
     /// Absolute paths that are left out with all below them; `*` and `?` stand for characters within one component.
     #[serde(default)]
     pub remove: Vec<String>,
@@ -72,6 +76,15 @@ impl Recipe {
         }
         for package in recipe.packages.iter().filter(|package| !valid_word(package, b"+-.")) {
             refuse("packages", package, "use the name of a Debian package: lower-case letters, digits, + - and .");
+        }
+        for command in &recipe.make {
+            let program = command.first().map_or("[]", String::as_str);
+            if !program.starts_with('/') {
+                refuse("make", program, "begin each command with the absolute path of a program in the image");
+            }
+            if let Some(word) = command.iter().find(|word| word.contains(['\'', '\0'])) {
+                refuse("make", word, "do without the characters ' and NUL");
+            }
         }
         for pattern in recipe.remove.iter().filter(|pattern| !valid_pattern(pattern)) {
             refuse("remove", pattern, "use an absolute path without empty, . or .. components");

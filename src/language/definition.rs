@@ -69,6 +69,34 @@ pub(super) struct Step {
     pub(super) profile: Option<String>,
     #[serde(default)]
     pub(super) limits: LimitsPatch,
+    pub(super) warm: Option<Warm>,
+}
+
+/// How the step's own machinery can be started before its job is known, up to the point where it needs to know.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Warm {
+    /// The command. What it is to do comes on file descriptor 4.
+    pub(super) argv: Vec<String>,
+    pub(super) takes: Takes,
+    /// Whether none is made before a job has asked for one: starting it costs much.
+    #[serde(default)]
+    pub(super) on_demand: bool,
+    /// Which of the embedded kits stands at `/casemate/kit`.
+    pub(super) kit: String,
+    /// Files of the image over which a file of the kit is laid: path in the image, name in the kit.
+    #[serde(default)]
+    pub(super) over: BTreeMap<String, String>,
+}
+
+/// What a warm command is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Takes {
+    /// The program itself.
+    Source,
+    /// The arguments of the step's command, each ended by a NUL.
+    Arguments,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -165,7 +193,9 @@ fn mistakes(name: &str, file: &str, parsed: &File) -> Vec<LanguageError> {
     }
     let inline = parsed.inline.iter().map(|inline| ("inline.argv", &inline.argv));
     let steps = parsed.compile.iter().map(|step| ("compile.argv", &step.argv));
-    for (key, argv) in steps.chain([("run.argv", &parsed.run.argv)]).chain(inline) {
+    let warm = parsed.compile.iter().chain([&parsed.run]).filter_map(|step| step.warm.as_ref());
+    let warm = warm.map(|warm| ("warm.argv", &warm.argv));
+    for (key, argv) in steps.chain([("run.argv", &parsed.run.argv)]).chain(inline).chain(warm) {
         match argv.first() {
             Some(program) if program.starts_with('/') => {}
             Some(program) => wrong(key, program, "begin with the absolute path of a program in the image"),

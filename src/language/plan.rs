@@ -1,6 +1,7 @@
-//! From a language and a program to files and commands: a pure function of values.
+//! From a language and a program to files and commands: a pure function of values. And what of the commands is known
+//! before the program is, so that a container can wait for it.
 
-use super::definition::{ClassDetection, Language, Step};
+use super::definition::{ClassDetection, Language, Step, Takes};
 use super::java_class;
 use crate::model::CODE_PATH;
 
@@ -30,9 +31,59 @@ pub struct StepPlan {
     pub cwd: String,
     /// The name of its seccomp profile.
     pub profile: String,
+    /// What a container of this step that waits warm is told instead of the command; none where this program needs the
+    /// command itself.
+    pub told: Option<Vec<u8>>,
+}
+
+/// A step's container as far as it can be made before its job is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// The command of the step, as its file has it.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// Where it starts.
+    pub cwd: String,
+    /// The name of its seccomp profile.
+    pub profile: String,
+    /// What can run already while the container waits, where the language has such.
+    pub warm: Option<Kit>,
+}
+
+impl Ahead {
+    /// Nothing runs in it while it waits.
+    pub fn cool(&mut self) {
+        self.warm = None;
+    }
+}
+
+/// A command that can be started before its job is known, and the files that it needs beside the image's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kit {
+    /// The command.
+    pub argv: Vec<String>,
+    /// Whether none is made before a job has asked for one.
+    pub on_demand: bool,
+    /// Its name among the embedded ones.
+    pub name: String,
+    /// Files of the image over which one of the kit is laid: path in the image, name in the kit.
+    pub over: Vec<(String, String)>,
 }
 
 impl Language {
+    /// What can be made ahead for a compile step, if the language has one.
+    #[must_use]
+    pub fn compile_ahead(&self) -> Option<Ahead> {
+        self.compile.as_ref().map(|(step, _)| ahead(step, "compile"))
+    }
+
+    /// What can be made ahead for a run.
+    #[must_use]
+    pub fn run_ahead(&self) -> Ahead {
+        ahead(&self.run.0, "run")
+    }
+
     /// The files and commands for this program.
     #[must_use]
     pub fn plan(&self, source: &str) -> Plan {
@@ -44,16 +95,43 @@ impl Language {
             env: environment(step),
             cwd: CODE_PATH.to_owned(),
             profile: step.profile.clone().unwrap_or_else(|| profile.to_owned()),
+            told: None,
         };
-        let compile = self.compile.as_ref().map(|(compile, _)| step(compile, "compile"));
-        let mut run = step(&self.run.0, "run");
         let fits = source.len() < ARGUMENT_MAX && !source.contains('\0');
+        let told = |step: &Step, plan: &StepPlan| match step.warm.as_ref()?.takes {
+            Takes::Source => fits.then(|| source.as_bytes().to_vec()),
+            Takes::Arguments => {
+                Some(plan.argv[1..].iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect())
+            }
+        };
+        let compile = self.compile.as_ref().map(|(compile, _)| {
+            let plan = step(compile, "compile");
+            StepPlan { told: told(compile, &plan), ..plan }
+        });
+        let mut run = step(&self.run.0, "run");
+        run.told = told(&self.run.0, &run);
         if let Some(inline) = self.inline.as_ref().filter(|_| fits) {
             let put = |word: &String| if word == "{source}" { source.to_owned() } else { word.clone() };
             run.argv = inline.argv.iter().map(put).collect();
             return Plan { files: Vec::new(), compile, run };
         }
         Plan { files: vec![(fill(&self.source), source.as_bytes().to_vec())], compile, run }
+    }
+}
+
+fn ahead(step: &Step, profile: &str) -> Ahead {
+    let kit = step.warm.as_ref().map(|warm| Kit {
+        argv: warm.argv.clone(),
+        on_demand: warm.on_demand,
+        name: warm.kit.clone(),
+        over: warm.over.iter().map(|(path, name)| (path.clone(), name.clone())).collect(),
+    });
+    Ahead {
+        argv: step.argv.clone(),
+        env: environment(step),
+        cwd: CODE_PATH.to_owned(),
+        profile: step.profile.clone().unwrap_or_else(|| profile.to_owned()),
+        warm: kit,
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::reaper::{Ended, Reaper};
-use crate::sys::spawn::{Descriptors, spawn};
+use crate::sys::spawn::spawn;
 
 /// The most of a runtime's own words that is worth a log line, in bytes.
 const WORDS: u64 = 2048;
@@ -65,8 +65,11 @@ pub enum RuntimeError {
         limit: Duration,
     },
     /// The process id that it should have left is not there.
-    #[error("create: no usable process id was left")]
+    #[error("run: no usable process id was left")]
     NoPid(#[source] io::Error),
+    /// See the source.
+    #[error("the runtime's notes cannot be removed")]
+    Notes(#[source] io::Error),
     /// See the source.
     #[error("cannot write the bundle")]
     Bundle(#[source] io::Error),
@@ -103,19 +106,25 @@ impl Runtime {
         words
     }
 
-    /// Makes the call and waits for its end.
+    /// Makes the call and waits for its end. `descriptors` are what the runtime finds open, from 0 on.
     pub(super) async fn call(
         &self,
         reaper: &Reaper,
         call: &'static str,
-        arguments: &[OsString],
+        arguments: Vec<OsString>,
         log: &Path,
-        descriptors: Descriptors,
-        join: &[OwnedFd],
+        descriptors: Vec<OwnedFd>,
+        join: Vec<OwnedFd>,
     ) -> Result<(), RuntimeError> {
-        let mut child = reaper
-            .spawn(|| spawn(&self.program, arguments, descriptors, join))
-            .map_err(|source| RuntimeError::Spawn { call, source })?;
+        let failed = |source| RuntimeError::Spawn { call, source };
+        let (own, program) = (reaper.clone(), self.program.clone());
+        // A thread of its own: forking copies page tables, and joining cgroups may take milliseconds.
+        let started = tokio::task::spawn_blocking(move || {
+            let (child, spawned) = own.spawn(|| spawn(&program, &arguments, &descriptors, &join))?;
+            drop((descriptors, join));
+            spawned.executed().map(|()| child)
+        });
+        let mut child = started.await.map_err(|e| failed(io::Error::other(e)))?.map_err(failed)?;
         match tokio::time::timeout(self.limit, child.ended()).await {
             Ok(Ended::Exited(0)) => Ok(()),
             Ok(ended) => Err(RuntimeError::Failed { call, ended, words: words(log) }),
@@ -158,12 +167,12 @@ mod tests {
     #[test]
     fn each_runtime_is_spoken_to_in_its_own_words() {
         let rows = [
-            (runtime(Kind::Crun, false), "--root /s --log /l --cgroup-manager=disabled start c1"),
-            (runtime(Kind::Crun, true), "--root /s --log /l --cgroup-manager=cgroupfs start c1"),
-            (runtime(Kind::Runc, false), "--root /s --log /l start c1"),
+            (runtime(Kind::Crun, false), "--root /s --log /l --cgroup-manager=disabled run c1"),
+            (runtime(Kind::Crun, true), "--root /s --log /l --cgroup-manager=cgroupfs run c1"),
+            (runtime(Kind::Runc, false), "--root /s --log /l run c1"),
         ];
         for (runtime, expected) in rows {
-            let words = runtime.arguments(Path::new("/l"), "start", &["c1"]);
+            let words = runtime.arguments(Path::new("/l"), "run", &["c1"]);
             let words: Vec<_> = words.iter().map(|w| w.to_string_lossy()).collect();
             assert_eq!(words.join(" "), expected);
         }

@@ -1,77 +1,70 @@
-//! The life of one container: created, started, ended, deleted.
+//! The life of one container: brought up by one call of the runtime, waiting for its word, ended, cleared away.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use nix::unistd::Pid;
 use oci_spec::runtime::Spec;
 
 use super::command::{Runtime, RuntimeError};
 use super::reaper::{Child, Ended, Reaper};
-use crate::sys::spawn::Descriptors;
 
-/// What a container is created from.
+/// What a container is made from.
 #[derive(Debug)]
-pub struct Create<'a> {
+pub struct Bundle<'a> {
     /// Its name, unique among the live ones.
     pub id: &'a str,
     /// Its specification.
     pub spec: &'a Spec,
     /// A directory for its bundle, which exists and is empty.
     pub dir: &'a Path,
-    /// Standard input, output and error of the job.
-    pub stdio: [OwnedFd; 3],
-    /// Where the init writes its report.
-    pub report: OwnedFd,
+    /// Standard input, output and error of the job, where the init writes its report, and where it takes its word from.
+    pub descriptors: [OwnedFd; 5],
     /// Open `cgroup.procs` that the runtime joins first.
     pub join: Vec<OwnedFd>,
 }
 
-/// A container that exists. Its process waits until [`Container::start`].
+/// A container that exists. Its process 1 is the init, which starts nothing before it is told to.
 #[derive(Debug)]
 pub struct Container {
     runtime: Runtime,
-    reaper: Reaper,
     id: String,
-    log: PathBuf,
     process: Child,
 }
 
 impl Container {
-    /// Creates it. On failure everything that was made of it is killed and deleted.
+    /// Brings it up with one call, `run --detach`: `create` and `start` would be two, and starting the runtime is what
+    /// costs most. That nothing of the job's runs before its limits were read back is the init's part: it waits.
+    ///
+    /// On failure everything that was made of it is killed and deleted.
     ///
     /// # Errors
     /// When the runtime fails or takes too long.
-    pub async fn create(runtime: &Runtime, reaper: &Reaper, create: Create<'_>) -> Result<Self, RuntimeError> {
-        let json = serde_json::to_vec(create.spec).map_err(|e| RuntimeError::Bundle(e.into()))?;
-        std::fs::write(create.dir.join("config.json"), json).map_err(RuntimeError::Bundle)?;
-        let log = create.dir.join("log");
-        let pid_file = create.dir.join("pid");
+    pub async fn run(runtime: &Runtime, reaper: &Reaper, bundle: Bundle<'_>) -> Result<Self, RuntimeError> {
+        let json = serde_json::to_vec(bundle.spec).map_err(|e| RuntimeError::Bundle(e.into()))?;
+        std::fs::write(bundle.dir.join("config.json"), json).map_err(RuntimeError::Bundle)?;
+        let log = bundle.dir.join("log");
+        let pid_file = bundle.dir.join("pid");
         let words = [
+            "--detach",
             "--bundle",
-            &create.dir.to_string_lossy(),
+            &bundle.dir.to_string_lossy(),
             "--pid-file",
             &pid_file.to_string_lossy(),
-            "--preserve-fds=1",
-            create.id,
+            "--preserve-fds=2",
+            // A keyring counts against the account, which may have 200 (keyrings(7)); the calls for keys are refused anyway.
+            "--no-new-keyring",
+            bundle.id,
         ];
-        let arguments = runtime.arguments(&log, "create", &words);
-        let [stdin, stdout, stderr] = create.stdio.map(Stdio::from);
-        let descriptors = Descriptors { stdin, stdout, stderr, third: Some(create.report) };
-        let called = runtime.call(reaper, "create", &arguments, &log, descriptors, &create.join).await;
+        let arguments = runtime.arguments(&log, "run", &words);
+        let called = runtime.call(reaper, "run", arguments, &log, bundle.descriptors.into(), bundle.join).await;
         match called.and_then(|()| read_pid(&pid_file)) {
-            Ok(pid) => Ok(Self {
-                runtime: runtime.clone(),
-                reaper: reaper.clone(),
-                id: create.id.to_owned(),
-                log,
-                process: reaper.adopt(pid),
-            }),
+            Ok(pid) => Ok(Self { runtime: runtime.clone(), id: bundle.id.to_owned(), process: reaper.adopt(pid) }),
             Err(error) => {
                 // The first failure is the one to tell; what this one leaves is swept with the job's cgroup.
-                let _ = delete(runtime, reaper, create.id, &log).await;
+                let arguments = runtime.arguments(&log, "delete", &["--force", bundle.id]);
+                let _ = runtime.call(reaper, "delete", arguments, &log, silent(), Vec::new()).await;
                 Err(error)
             }
         }
@@ -83,18 +76,14 @@ impl Container {
         self.process.pid()
     }
 
-    /// Lets the program begin.
-    ///
-    /// # Errors
-    /// When the runtime fails or takes too long.
-    pub async fn start(&self) -> Result<(), RuntimeError> {
-        let arguments = self.runtime.arguments(&self.log, "start", &[&self.id]);
-        self.runtime.call(&self.reaper, "start", &arguments, &self.log, silent(), &[]).await
-    }
-
     /// The end of its process 1, and with it of every process in it (pid_namespaces(7)).
     pub async fn ended(&mut self) -> Ended {
         self.process.ended().await
+    }
+
+    /// Whether it has ended already.
+    pub fn is_over(&mut self) -> bool {
+        self.process.ended_already().is_some()
     }
 
     /// Kills process 1 and with it every other.
@@ -102,24 +91,27 @@ impl Container {
         self.process.kill();
     }
 
-    /// Kills what still lives of it and removes the runtime's notes.
+    /// Kills what still lives of it and removes the runtime's notes. They are a directory; a call of `delete` would do
+    /// no more once the process is gone: there are no hooks, and the cgroup is the caller's.
     ///
     /// # Errors
-    /// When the runtime fails or takes too long.
-    pub async fn delete(mut self) -> Result<(), RuntimeError> {
+    /// When they cannot be removed.
+    pub async fn clear(mut self) -> Result<(), RuntimeError> {
         self.process.kill();
         self.process.ended().await;
-        delete(&self.runtime, &self.reaper, &self.id, &self.log).await
+        let notes: PathBuf = self.runtime.state.join(&self.id);
+        match std::fs::remove_dir_all(notes) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RuntimeError::Notes(error)),
+            _ => Ok(()),
+        }
     }
 }
 
-async fn delete(runtime: &Runtime, reaper: &Reaper, id: &str, log: &Path) -> Result<(), RuntimeError> {
-    let arguments = runtime.arguments(log, "delete", &["--force", id]);
-    runtime.call(reaper, "delete", &arguments, log, silent(), &[]).await
-}
-
-fn silent() -> Descriptors {
-    Descriptors { stdin: Stdio::null(), stdout: Stdio::null(), stderr: Stdio::null(), third: None }
+/// Three times nothing, for a call whose words go to its log.
+fn silent() -> Vec<OwnedFd> {
+    let open = || std::fs::File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
+    // Without descriptors the call fails by itself, which is reported.
+    (0..3).map_while(|_| open().ok()).collect()
 }
 
 fn read_pid(path: &Path) -> Result<Pid, RuntimeError> {

@@ -12,6 +12,8 @@ use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::sys::spawn::Spawned;
+
 /// Endings of processes that nobody asked for yet: a container's process may end before the call that names it
 /// returns. Older ones are forgotten.
 const STRAYS: usize = 256;
@@ -69,20 +71,20 @@ impl Reaper {
         Ok(reaper)
     }
 
-    /// Starts a process by `start` and watches it. Nothing is reaped meanwhile, so that no ending is missed and the
-    /// standard library's own wait after a failed exec finds its child.
+    /// Forks a process by `start` and watches it. Nothing is reaped meanwhile, so that no ending is missed.
     ///
     /// # Errors
     /// What `start` reports.
-    pub fn spawn(&self, start: impl FnOnce() -> io::Result<Pid>) -> io::Result<Child> {
+    pub fn spawn(&self, start: impl FnOnce() -> io::Result<Spawned>) -> io::Result<(Child, Spawned)> {
         let mut table = self.lock();
-        let pid = start()?;
+        let spawned = start()?;
+        let pid = spawned.pid;
         // The number may have been another process's before, whose ending nobody asked for.
         table.strays.retain(|(stray, _)| *stray != pid);
         let (send, ended) = oneshot::channel();
         table.waiting.insert(pid, send);
         drop(table);
-        Ok(Child { pid, ended, seen: None, table: self.table.clone() })
+        Ok((Child { pid, ended, seen: None, table: self.table.clone() }, spawned))
     }
 
     /// Watches a process that was started by somebody else and is, or will be, our child.
@@ -153,6 +155,14 @@ impl Child {
         let ended = (&mut self.ended).await.unwrap_or(Ended::Unknown);
         self.seen = Some(ended);
         ended
+    }
+
+    /// Its ending, if it has ended already.
+    pub fn ended_already(&mut self) -> Option<Ended> {
+        if self.seen.is_none() {
+            self.seen = self.ended.try_recv().ok();
+        }
+        self.seen
     }
 
     /// Sends SIGKILL, unless it was reaped already: then the id may be somebody else's.

@@ -87,6 +87,15 @@ impl Capture {
         self.ended.cancel();
     }
 
+    /// What lies in the pipe of standard output now, at most so much; for a log line.
+    pub(super) fn waiting_bytes(&self, most: usize) -> Vec<u8> {
+        let mut bytes = vec![0; most];
+        // Nothing there, or a pipe that cannot be read: then there is nothing to tell.
+        let n = rustix::io::read(self.out.as_fd(), &mut bytes).unwrap_or(0);
+        bytes.truncate(n);
+        bytes
+    }
+
     /// Resolves when more was printed than is kept.
     pub(super) async fn over(&self) {
         self.over.notified().await;
@@ -134,9 +143,9 @@ pub(super) fn pipe(owner: u32) -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// The whole of a small report, once every writer is gone.
-pub(super) async fn read_report(pipe: OwnedFd, limit: u64) -> io::Result<Vec<u8>> {
+pub(super) async fn read_report(pipe: Receiver, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    Receiver::from_owned_fd(pipe)?.take(limit).read_to_end(&mut bytes).await?;
+    pipe.take(limit).read_to_end(&mut bytes).await?;
     Ok(bytes)
 }
 

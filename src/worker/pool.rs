@@ -3,15 +3,19 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::retry;
-use super::sandbox::Sandbox;
+use super::sandbox::{Leftovers, Sandbox};
 use crate::health::Health;
 use crate::model::{Fault, Job, JobReport, StepReport, Verdict};
 use crate::service::{Ledger, Taken};
 use crate::telemetry::Tag;
+
+/// Jobs of each worker whose containers are being cleared away at the same time.
+const CLEARING: usize = 2;
 
 /// A fixed number of workers over one sandbox.
 #[derive(Debug)]
@@ -26,8 +30,17 @@ impl Pool {
     pub fn start(workers: NonZeroUsize, sandbox: &Arc<Sandbox>, ledger: &Arc<Ledger>, health: &Arc<Health>) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(retry::while_broken(Arc::clone(sandbox), Arc::clone(health), stop.clone()));
+        let clearing = Arc::new(Semaphore::new(workers.get() * CLEARING));
         for number in 1..=workers.get() {
-            tasks.spawn(work(number, Arc::clone(sandbox), Arc::clone(ledger), Arc::clone(health)));
+            let worker = Worker {
+                number,
+                sandbox: Arc::clone(sandbox),
+                ledger: Arc::clone(ledger),
+                health: Arc::clone(health),
+                clearing: Arc::clone(&clearing),
+                tasks: tasks.clone(),
+            };
+            tasks.spawn(worker.work());
         }
         tasks.close();
         Self { tasks, stop }
@@ -40,35 +53,56 @@ impl Pool {
     }
 }
 
-async fn work(number: usize, sandbox: Arc<Sandbox>, ledger: Arc<Ledger>, health: Arc<Health>) {
-    let tag = Tag::Worker(number);
-    while let Some(Taken { job, cancel }) = ledger.take().await {
-        tracing::info!(%tag, "{} takes {}", job.language, job.id);
-        let id = job.id;
-        // In a task of its own: should there be a mistake of ours that panics, this job ends with a fault and the worker
-        // goes on.
-        let own = Arc::clone(&sandbox);
-        let carried_out = tokio::spawn(async move {
-            let (report, leftovers) = own.execute(&job, &cancel, None).await;
-            log(&job, &report);
-            (report, leftovers)
-        });
-        match carried_out.await {
-            Ok((report, leftovers)) => {
-                // Before the ending is visible: who saw the job can rely on what readiness says.
-                health.saw(&report);
-                ledger.finish(id, report).await;
-                leftovers.clear().await;
-            }
-            Err(error) => {
-                tracing::error!(%tag, "job {id} was dropped: {error}");
-                let report = JobReport::faulted(Fault::NoEvidence);
-                health.saw(&report);
-                ledger.finish(id, report).await;
+/// One worker.
+#[derive(Debug)]
+struct Worker {
+    number: usize,
+    sandbox: Arc<Sandbox>,
+    ledger: Arc<Ledger>,
+    health: Arc<Health>,
+    clearing: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+impl Worker {
+    async fn work(self) {
+        let tag = Tag::Worker(self.number);
+        while let Some(Taken { job, cancel }) = self.ledger.take().await {
+            tracing::info!(%tag, "{} takes {}", job.language, job.id);
+            let id = job.id;
+            // In a task of its own: should there be a mistake of ours that panics, this job ends with a fault and the
+            // worker goes on.
+            let own = Arc::clone(&self.sandbox);
+            let carried_out = tokio::spawn(async move {
+                let (report, leftovers) = own.execute(&job, &cancel, None).await;
+                log(&job, &report);
+                (report, leftovers)
+            });
+            let (report, leftovers) = match carried_out.await {
+                Ok((report, leftovers)) => (report, Some(leftovers)),
+                Err(error) => {
+                    tracing::error!(%tag, "job {id} was dropped: {error}");
+                    (JobReport::faulted(Fault::NoEvidence), None)
+                }
+            };
+            // Before the ending is visible: who saw the job can rely on what readiness says.
+            self.health.saw(&report);
+            self.ledger.finish(id, report).await;
+            if let Some(leftovers) = leftovers {
+                self.clear(leftovers).await;
             }
         }
+        tracing::debug!(%tag, "ended");
     }
-    tracing::debug!(%tag, "ended");
+
+    /// Has it cleared away while the next job runs; waits only where too much waits to be cleared already.
+    async fn clear(&self, leftovers: Leftovers) {
+        let permit = Arc::clone(&self.clearing).acquire_owned().await;
+        self.tasks.spawn(async move {
+            leftovers.clear().await;
+            drop(permit);
+        });
+    }
 }
 
 fn log(job: &Job, report: &JobReport) {

@@ -1,19 +1,26 @@
 //! Runs whole jobs: a directory, a block of ids, the compile step and the runs, and what is left afterwards.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio_util::sync::CancellationToken;
 
+use super::artefact::{Found, collect};
+use super::blueprint::Blueprint;
+use super::cache::{self, Cache, Compiled};
 use super::capture::Live;
-use super::step::{self, Remains, StepError, Surroundings};
-use super::workdir::{Workdir, WorkdirError};
-use crate::bundle::{Ids, Plan};
+use super::filters::Filters;
+use super::remains::Remains;
+use super::reserve::{Bounds, Reserve};
+use super::step::{self, Handover, StepError};
+use super::workdir::{CodeFile, Workdir};
 use crate::cgroup::Delegation;
-use crate::host::ids::{IdBlock, IdBlocks};
-use crate::host::stage::{Root, Stage};
+use crate::config::StepPatches;
+use crate::host::ids::IdBlocks;
+use crate::host::stage::Stage;
 use crate::language::{Languages, StepPlan};
-use crate::model::{Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Verdict};
+use crate::model::{Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Verdict};
 use crate::runtime::Runtime;
 use crate::runtime::reaper::Reaper;
 use crate::seccomp::Profiles;
@@ -38,37 +45,63 @@ pub struct Sandbox {
     pub profiles: Profiles,
     /// How many containers there were, for their names.
     pub launched: AtomicU64,
+    /// Containers made ahead, and what was compiled before.
+    pub stock: Stock,
 }
 
-/// What is left of a job once its report is known. The order of the fields is the order of going: containers first, then
-/// the directory, then the ids may be given to somebody else.
+/// What makes jobs quick: containers made ahead, and what was compiled before.
+#[derive(Debug)]
+pub struct Stock {
+    reserve: Reserve,
+    cache: Cache,
+    pub(super) filters: Filters,
+    /// The digest of each image, by its name: part of what a compilation depends on.
+    images: BTreeMap<String, String>,
+}
+
+impl Stock {
+    /// Shelves for every language under the limits of the settings, and a cache of `cache` bytes.
+    #[must_use]
+    pub fn new(
+        languages: &Languages,
+        patches: &BTreeMap<String, StepPatches>,
+        images: BTreeMap<String, String>,
+        bounds: Bounds,
+        cache: Bytes,
+    ) -> Self {
+        let unchanged = StepPatches::default();
+        let kinds = languages.iter().flat_map(|language| {
+            let patches = patches.get(&language.name).unwrap_or(&unchanged);
+            Blueprint::usual(language, &patches.compile, &patches.run)
+        });
+        Self {
+            reserve: Reserve::new(kinds.collect(), bounds),
+            cache: Cache::new(cache),
+            filters: Filters::default(),
+            images,
+        }
+    }
+}
+
+/// What is left of a job once its report is known.
 #[derive(Debug, Default)]
 pub struct Leftovers {
-    steps: Vec<Remains>,
-    root: Option<Root>,
-    workdir: Option<Workdir>,
-    block: Option<IdBlock>,
+    containers: Vec<Remains>,
 }
 
 impl Leftovers {
     /// Deletes all of it.
-    pub async fn clear(mut self) {
-        let mut gone = true;
-        for remains in self.steps.drain(..) {
-            gone &= remains.clear().await;
+    pub async fn clear(self) {
+        for remains in self.containers {
+            remains.clear().await;
         }
-        if let Some(root) = self.root.take().filter(|_| gone) {
-            root.give_back();
-        }
-        drop(self.workdir.take());
-        drop(self.block.take());
     }
 }
 
 impl Sandbox {
     /// Runs `job` to its end. Never fails: a failure of ours is a report too, logged here with its cause.
     pub async fn execute(
-        &self,
+        self: &Arc<Self>,
         job: &Job,
         cancel: &CancellationToken,
         live: Option<Live<'_>>,
@@ -76,115 +109,127 @@ impl Sandbox {
         let mut leftovers = Leftovers::default();
         let steps = usize::from(job.compile.is_some()) + job.runs.len();
         tracing::info!(tag = %Tag::Exec(job.id), "{}: {steps} steps to carry out, each in a container", job.language);
-        let report = match self.steps(job, cancel, live, &mut leftovers).await {
+        let busy = self.stock.reserve.busy();
+        let mut here = Here { sandbox: self, job, cancel, live, remains: &mut leftovers.containers };
+        let report = match here.steps().await {
             Ok(report) => report,
             Err(fault) => JobReport::faulted(fault),
         };
+        drop(busy);
         (report, leftovers)
     }
 
-    async fn steps(
-        &self,
-        job: &Job,
-        cancel: &CancellationToken,
-        live: Option<Live<'_>>,
-        left: &mut Leftovers,
-    ) -> Result<JobReport, Fault> {
-        let fail = |error: StepError| {
-            let tag = Tag::Exec(job.id);
-            tracing::error!(%tag, "a step could not be carried out: {}", chain(&error));
-            error.fault()
-        };
-        if cancel.is_cancelled() {
-            return Ok(JobReport::cancelled());
-        }
-        let language = self.languages.get(&job.language).ok_or(Fault::LanguageGone)?;
-        let program = language.plan(&job.source);
-        let block = self.ids.take().ok_or(StepError::Without("free block of ids")).map_err(fail)?;
-        let ids = Ids { root: block.root(), job: block.job() };
-        left.block = Some(block);
-        let first = job.compile.as_ref().or_else(|| job.runs.first().map(|run| &run.limits));
-        let room = first.map(|limits| (limits.tmp, limits.tmp_inodes)).ok_or(Fault::Prepare)?;
-        let workdir = Workdir::new(&self.stage, &job.id.to_string(), room, ids.job, &program.files)
-            .map_err(|e| fail(e.into()))?;
-        let root = left.root.insert(self.stage.root(&language.image).map_err(|e| fail(WorkdirError::from(e).into()))?);
-        let mut here = Here {
-            sandbox: self,
-            job,
-            cancel,
-            live,
-            rootfs: root.path(),
-            ids,
-            workdir: left.workdir.insert(workdir),
-            remains: &mut left.steps,
-        };
-
-        let mut report = JobReport { outcome: Outcome::Ran, compile: None, runs: Vec::new() };
-        if let (Some(limits), Some(plan)) = (&job.compile, &program.compile) {
-            let step = here.step(plan, limits, &[], StepKind::Compile).await.map_err(fail)?;
-            let compiled = step.verdict == Verdict::Ok;
-            report.compile = Some(step);
-            if !compiled {
-                report.outcome = Outcome::CompileFailed;
-                return Ok(report);
-            }
-        }
-        for run in &job.runs {
-            report.runs.push(here.step(&program.run, &run.limits, &run.stdin, StepKind::Run).await.map_err(fail)?);
-        }
-        Ok(report)
+    /// Keeps containers ready for jobs to come until `stop`, then clears them away.
+    pub async fn keep_ready(self: &Arc<Self>, stop: &CancellationToken) {
+        self.stock.reserve.keep(self, stop).await;
     }
 }
 
 /// One job under way.
 struct Here<'a> {
-    sandbox: &'a Sandbox,
+    sandbox: &'a Arc<Sandbox>,
     job: &'a Job,
     cancel: &'a CancellationToken,
     live: Option<Live<'a>>,
-    rootfs: &'a Path,
-    ids: Ids,
-    workdir: &'a mut Workdir,
     remains: &'a mut Vec<Remains>,
 }
 
 impl Here<'_> {
-    async fn step(
+    async fn steps(&mut self) -> Result<JobReport, Fault> {
+        let job = self.job;
+        let fail = |error: StepError| {
+            let tag = Tag::Exec(job.id);
+            tracing::error!(%tag, "a step could not be carried out: {}", chain(&error));
+            error.fault()
+        };
+        if self.cancel.is_cancelled() {
+            return Ok(JobReport::cancelled());
+        }
+        let language = self.sandbox.languages.get(&job.language).ok_or(Fault::LanguageGone)?;
+        let program = language.plan(&job.source);
+        let sources = program.files.into_iter().map(|(name, bytes)| CodeFile::source(name, bytes));
+        let mut files: Arc<[CodeFile]> = sources.collect();
+
+        let mut report = JobReport { outcome: Outcome::Ran, compile: None, runs: Vec::new() };
+        if let (Some(limits), Some(plan)) = (&job.compile, &program.compile) {
+            let compiled = self.compile(plan, limits, &files).await.map_err(fail)?;
+            let well = compiled.report.verdict == Verdict::Ok;
+            report.compile = Some(compiled.report);
+            if !well {
+                report.outcome = Outcome::CompileFailed;
+                return Ok(report);
+            }
+            files = compiled.files;
+        }
+        for run in &job.runs {
+            let handover = Handover { stdin: &run.stdin, ..Handover::of(&program.run, &files) };
+            report.runs.push(self.step(StepKind::Run, &run.limits, &handover).await.map_err(fail)?);
+        }
+        Ok(report)
+    }
+
+    /// Compiles, unless the very same was compiled before.
+    async fn compile(
         &mut self,
         plan: &StepPlan,
         limits: &Limits,
-        stdin: &[u8],
-        kind: StepKind,
-    ) -> Result<StepReport, StepError> {
-        let sandbox = self.sandbox;
-        let profile = sandbox.profiles.get(&plan.profile).ok_or(StepError::Without("seccomp profile"))?;
-        let name = format!("c{}", sandbox.launched.fetch_add(1, Ordering::Relaxed));
-        let dir = self.workdir.bundle()?;
-        let at = Surroundings {
-            runtime: &sandbox.runtime,
-            reaper: &sandbox.reaper,
-            delegation: &sandbox.delegation,
-            name: &name,
-            dir: &dir,
-            kind,
-            stdin,
-            streams: self.job.streams,
-            cancel: self.cancel,
+        files: &Arc<[CodeFile]>,
+    ) -> Result<Compiled, StepError> {
+        let stock = &self.sandbox.stock;
+        let language = self.sandbox.languages.get(&self.job.language).ok_or(StepError::Without("language"))?;
+        let image = stock.images.get(&language.image).map_or("", String::as_str);
+        let on = format!("{image} {plan:?} {limits:?} {:?}", self.job.streams);
+        let sources = files.iter().flat_map(|file| [file.path.as_os_str().as_encoded_bytes(), &file.bytes[..]]);
+        let key = cache::key([on.as_bytes()].into_iter().chain(sources));
+        if let Some(compiled) = stock.cache.get(&key) {
+            return Ok(compiled);
+        }
+        let handover = Handover::of(plan, files);
+        let mut report = self.step(StepKind::Compile, limits, &handover).await?;
+        if report.verdict != Verdict::Ok {
+            return Ok(Compiled { report, files: Arc::clone(files) });
+        }
+        let code = self.remains.last().and_then(|remains| remains.workdir.as_ref()).map(Workdir::code);
+        let code = code.ok_or(StepError::Without("directory"))?;
+        let room = limits.tmp.0 + files.iter().map(|file| file.bytes.len() as u64).sum::<u64>();
+        let files = match tokio::task::spawn_blocking(move || collect(&code, room)).await {
+            Ok(Ok(Found::Files(files))) => files.into(),
+            Ok(Ok(Found::TooMuch)) => {
+                // Only a sparse file can be longer than the file system that it lies in.
+                report.verdict = Verdict::OutputLimit;
+                Vec::new().into()
+            }
+            Ok(Err(error)) => return Err(StepError::Output(error)),
+            Err(error) => return Err(StepError::Output(std::io::Error::other(error))),
         };
-        let plan = Plan {
-            argv: &plan.argv,
-            env: &plan.env,
-            cwd: &plan.cwd,
-            limits,
-            seccomp: profile.to_oci()?,
-            rootfs: self.rootfs,
-            code: &self.workdir.code(),
-            code_writable: kind == StepKind::Compile,
-            ids: self.ids,
-            cgroup: None,
+        let compiled = Compiled { report, files };
+        if compiled.report.verdict == Verdict::Ok {
+            stock.cache.put(key, compiled.clone());
+        }
+        Ok(compiled)
+    }
+
+    /// One step, in a container that waited for it or else in one made now.
+    async fn step(
+        &mut self,
+        kind: StepKind,
+        limits: &Limits,
+        handover: &Handover<'_>,
+    ) -> Result<StepReport, StepError> {
+        let (sandbox, streams, name) = (self.sandbox, self.job.streams, &self.job.language);
+        let told = handover.told.is_some();
+        let waiting = match sandbox.stock.reserve.take(name, kind, (limits, streams), told) {
+            Some(waiting) => waiting,
+            None => {
+                let language = sandbox.languages.get(name).ok_or(StepError::Without("language"))?;
+                let blueprint = Blueprint::of(language, kind, limits, streams, false);
+                sandbox.launch(&Arc::new(blueprint.ok_or(StepError::Without("command"))?)).await?
+            }
         };
         // A compiler's words belong to the report; what is passed on as it comes is what the program prints.
         let live = if kind == StepKind::Compile { None } else { self.live };
-        step::run(&at, plan, live, self.remains).await
+        let (result, remains) = step::run(waiting, handover, self.cancel, live).await;
+        self.remains.push(remains);
+        result
     }
 }

@@ -6,12 +6,8 @@
 
 mod judge;
 
-use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -19,14 +15,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::judge::{Namespaces, Probe};
+use super::blueprint::Blueprint;
 use super::sandbox::Sandbox;
-use super::step::{self, StepError, Surroundings};
-use super::workdir::WorkdirError;
-use crate::bundle::{Ids, Plan};
+use super::step::{self, Handover, StepError};
+use super::workdir::CodeFile;
+use crate::language::Ahead;
 use crate::model::{CODE_PATH, StepKind, StepReport, Streams};
 
 /// The static executable.
 const PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
+
+/// Its name in `/code`.
+const PROGRAM: &str = "probe";
 
 /// What running programs are under.
 const PROFILE: &str = "run";
@@ -40,9 +40,6 @@ pub enum SelfTestError {
     /// See the source.
     #[error("the self-test of {0} could not be carried out")]
     Step(&'static str, #[source] StepError),
-    /// See the source.
-    #[error("the self-test has no place on the stage")]
-    Place(#[source] io::Error),
     /// See the source.
     #[error("the service's own namespaces cannot be told")]
     Namespaces(#[source] io::Error),
@@ -58,20 +55,19 @@ pub enum SelfTestError {
 pub async fn run(sandbox: &Arc<Sandbox>) -> Result<(), SelfTestError> {
     let began = Instant::now();
     let own = Namespaces::own().map_err(SelfTestError::Namespaces)?;
-    let place = Arc::new(Place::new(&sandbox.stage.jobs().join("self-test")).map_err(SelfTestError::Place)?);
+    // The first container has its filter compiled; all that follow, probes and jobs, get the result. What is tested is what
+    // they get.
+    let first = sandbox.launch(&blueprint(sandbox, Probe::ALL[0])?).await;
+    first.map_err(|error| SelfTestError::Step("the filter", error))?.remains.clear().await;
     let mut probes = JoinSet::new();
     for probe in Probe::ALL {
-        let (sandbox, place) = (Arc::clone(sandbox), Arc::clone(&place));
-        probes.spawn(async move { (probe, carry_out(&sandbox, &place, probe).await) });
+        let sandbox = Arc::clone(sandbox);
+        probes.spawn(async move { (probe, carry_out(&sandbox, probe).await) });
     }
     let mut open = Vec::new();
     while let Some(done) = probes.join_next().await {
         let (probe, report) = done.map_err(|_| SelfTestError::Without("end"))?;
-        let report = report.map_err(|error| match error {
-            SelfTestError::Step(_, source) => SelfTestError::Step(probe.name(), source),
-            other => other,
-        })?;
-        open.extend(judge::open(probe, &report, &own));
+        open.extend(judge::open(probe, &report?, &own));
     }
     tracing::info!("self-test: {} probes in {:?}", Probe::ALL.len(), began.elapsed());
     open.sort();
@@ -79,88 +75,34 @@ pub async fn run(sandbox: &Arc<Sandbox>) -> Result<(), SelfTestError> {
     if open.is_empty() { Ok(()) } else { Err(SelfTestError::NotHeld(open)) }
 }
 
-/// One probe as a step of its own. It is cleared up before its report is looked at.
-async fn carry_out(sandbox: &Sandbox, place: &Place, probe: Probe) -> Result<StepReport, SelfTestError> {
-    let failed = |error| SelfTestError::Step("", error);
-    let profile = sandbox.profiles.get(PROFILE).ok_or(SelfTestError::Without("seccomp profile"))?;
+/// The container of a probe.
+fn blueprint(sandbox: &Sandbox, probe: Probe) -> Result<Arc<Blueprint>, SelfTestError> {
     let language = sandbox.languages.iter().next().ok_or(SelfTestError::Without("language"))?;
-    let block = sandbox.ids.take().ok_or(SelfTestError::Without("free block of ids"))?;
-    let root = sandbox.stage.root(&language.image).map_err(|e| failed(WorkdirError::from(e).into()))?;
-    let name = format!("c{}", sandbox.launched.fetch_add(1, Ordering::Relaxed));
-    let dir = place.bundle(probe).map_err(SelfTestError::Place)?;
-    let cancel = CancellationToken::new();
-    let at = Surroundings {
-        runtime: &sandbox.runtime,
-        reaper: &sandbox.reaper,
-        delegation: &sandbox.delegation,
-        name: &name,
-        dir: &dir,
+    let ahead = Ahead {
+        argv: vec![format!("{CODE_PATH}/{PROGRAM}"), probe.argument().to_owned()],
+        env: Vec::new(),
+        cwd: CODE_PATH.to_owned(),
+        profile: PROFILE.to_owned(),
+        warm: None,
+    };
+    Ok(Arc::new(Blueprint {
+        language: String::new(),
+        image: language.image.clone(),
         kind: StepKind::Run,
-        stdin: &[],
+        ahead,
+        limits: probe.limits(),
         streams: Streams::Merged,
-        cancel: &cancel,
-    };
-    let limits = probe.limits();
-    let plan = Plan {
-        argv: &[format!("{CODE_PATH}/probe"), probe.argument().to_owned()],
-        env: &[],
-        cwd: CODE_PATH,
-        limits: &limits,
-        seccomp: profile.to_oci().map_err(|e| failed(e.into()))?,
-        rootfs: root.path(),
-        code: &place.code(),
-        code_writable: false,
-        ids: Ids { root: block.root(), job: block.job() },
-        cgroup: None,
-    };
-    let mut remains = Vec::new();
-    let report = step::run(&at, plan, None, &mut remains).await;
-    let mut gone = true;
-    for rest in remains {
-        gone &= rest.clear().await;
-    }
-    if gone {
-        root.give_back();
-    }
-    drop(block);
+    }))
+}
+
+/// One probe as a step of its own. It is cleared up before its report is looked at.
+async fn carry_out(sandbox: &Arc<Sandbox>, probe: Probe) -> Result<StepReport, SelfTestError> {
+    let blueprint = blueprint(sandbox, probe)?;
+    let failed = |error| SelfTestError::Step(probe.name(), error);
+    let waiting = sandbox.launch(&blueprint).await.map_err(failed)?;
+    let files = [CodeFile { path: PROGRAM.into(), mode: 0o555, bytes: PROBE.to_vec() }];
+    let handover = Handover { argv: &blueprint.ahead.argv, told: None, files: &files, stdin: &[] };
+    let (report, remains) = step::run(waiting, &handover, &CancellationToken::new(), None).await;
+    remains.clear().await;
     report.map_err(failed)
-}
-
-/// A directory on the stage with the program and a bundle for each probe; goes away with this value.
-#[derive(Debug)]
-struct Place(PathBuf);
-
-impl Place {
-    fn new(path: &Path) -> io::Result<Self> {
-        make(path, 0o711)?;
-        let place = Self(path.to_owned());
-        make(&place.code(), 0o755)?;
-        let program = place.code().join("probe");
-        fs::write(&program, PROBE)?;
-        fs::set_permissions(&program, Permissions::from_mode(0o555))?;
-        Ok(place)
-    }
-
-    fn code(&self) -> PathBuf {
-        self.0.join("code")
-    }
-
-    fn bundle(&self, probe: Probe) -> io::Result<PathBuf> {
-        let path = self.0.join(probe.argument());
-        make(&path, 0o700)?;
-        Ok(path)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::error!(error = &error as &dyn std::error::Error, "the directory of the self-test stays behind");
-        }
-    }
-}
-
-fn make(path: &Path, mode: u32) -> io::Result<()> {
-    fs::create_dir(path)?;
-    fs::set_permissions(path, Permissions::from_mode(mode))
 }

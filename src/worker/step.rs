@@ -1,32 +1,32 @@
-//! One step in one container: prepare, create, read the limits back, start, watch, gather the evidence.
+//! One step in one container that waits for it: hand over, watch, gather the evidence.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use thiserror::Error;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe::Sender;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::capture::{Capture, Live, read_report};
-use super::stdin;
+use super::capture::{Live, read_report};
+use super::launch::Waiting;
+use super::remains::Remains;
 use super::watchdog::Watchdog;
-use super::workdir::WorkdirError;
+use super::workdir::{CodeFile, WorkdirError};
 use crate::bundle::init::{self, Report};
-use crate::bundle::{self, Plan};
-use crate::cgroup::{CgroupError, Delegation, Leaf};
-use crate::model::{Captured, CpuTime, Evidence, Fault, Pids, StepKind, StepReport, Stop, Streams};
+use crate::cgroup::{CgroupError, Leaf};
+use crate::language::StepPlan;
+use crate::model::{CpuTime, Evidence, Fault, Pids, StepReport, Stop, WallTime};
 use crate::report::conclude;
-use crate::runtime::reaper::Reaper;
-use crate::runtime::{Container, Create, Runtime, RuntimeError};
-use crate::telemetry::escaped;
+use crate::runtime::{Container, RuntimeError};
 
 /// How long a killed container may take to be gone, and its pipes to close, before that is a fault of ours.
-const DYING: Duration = Duration::from_secs(10);
+pub(super) const DYING: Duration = Duration::from_secs(10);
 
 /// The most of a runtime's words that is worth a log line, in bytes.
-const WORDS: usize = 2048;
+pub(super) const WORDS: usize = 2048;
 
 /// What went wrong on our side of a step.
 #[derive(Debug, Error)]
@@ -86,154 +86,110 @@ impl StepError {
     }
 }
 
-/// What a step needs of its surroundings.
+/// What is handed over to a container that waits.
 #[derive(Debug)]
-pub(super) struct Surroundings<'a> {
-    pub(super) runtime: &'a Runtime,
-    pub(super) reaper: &'a Reaper,
-    pub(super) delegation: &'a Delegation,
-    /// The container's name, and that of its leaf.
-    pub(super) name: &'a str,
-    /// An empty directory for its bundle.
-    pub(super) dir: &'a Path,
-    pub(super) kind: StepKind,
+pub(super) struct Handover<'a> {
+    /// The command.
+    pub(super) argv: &'a [String],
+    /// What a container that waits warm is told instead.
+    pub(super) told: Option<&'a [u8]>,
+    /// What lies in `/code` at the start.
+    pub(super) files: &'a [CodeFile],
+    /// Standard input.
     pub(super) stdin: &'a [u8],
-    pub(super) streams: Streams,
-    pub(super) cancel: &'a CancellationToken,
 }
 
-/// What a step leaves behind, to be cleared once its result is known. Nothing in it runs any more, or it is killed.
-#[derive(Debug)]
-pub(super) struct Remains {
-    container: Option<Container>,
-    leaf: Leaf,
-}
-
-impl Remains {
-    /// Whether all of it is gone for certain.
-    pub(super) async fn clear(self) -> bool {
-        self.leaf.lift_cpu();
-        let mut gone = true;
-        if let Some(container) = self.container
-            && let Err(error) = container.delete().await
-        {
-            gone = false;
-            tracing::error!(error = &error as &dyn std::error::Error, "a container could not be deleted");
-        }
-        self.leaf.kill();
-        if let Err(error) = self.leaf.remove() {
-            gone = false;
-            tracing::error!(error = &error as &dyn std::error::Error, "a cgroup stays behind");
-        }
-        gone
+impl<'a> Handover<'a> {
+    /// This command over these files, with nothing on standard input.
+    pub(super) fn of(plan: &'a StepPlan, files: &'a [CodeFile]) -> Self {
+        Self { argv: &plan.argv, told: plan.told.as_deref(), files, stdin: &[] }
     }
 }
 
-/// Runs the step. What is left of it is pushed to `remains` whatever happens.
+/// Hands the step over and sees it through to its end. What is left of the container comes back whatever happens; with the
+/// report, nothing in it runs any more.
 pub(super) async fn run(
-    at: &Surroundings<'_>,
-    mut plan: Plan<'_>,
+    waiting: Waiting,
+    handover: &Handover<'_>,
+    cancel: &CancellationToken,
     live: Option<Live<'_>>,
-    remains: &mut Vec<Remains>,
-) -> Result<StepReport, StepError> {
-    let began = Instant::now();
-    let leaf = at.delegation.leaf(at.name, plan.limits).map_err(StepError::Prepare)?;
-    remains.push(Remains { container: None, leaf });
-    let Some(Remains { container: place, leaf }) = remains.last_mut() else { unreachable!("pushed above") };
-
-    let cgroup = leaf.oci_path();
-    plan.cgroup = cgroup.as_deref();
-    let (capture, ends) = Capture::open(at.streams, plan.limits.output, plan.ids.job).map_err(StepError::Pipe)?;
-    let (input, rest) = stdin::open(at.stdin, plan.ids.job).map_err(StepError::Pipe)?;
-    let (report, report_end) = io::pipe().map_err(StepError::Pipe)?;
-    let create = Create {
-        id: at.name,
-        spec: &bundle::spec(&plan)?,
-        dir: at.dir,
-        stdio: [input, ends.out, ends.err],
-        report: report_end.into(),
-        join: leaf.join().map_err(StepError::Prepare)?,
+) -> (Result<StepReport, StepError>, Remains) {
+    let Waiting { blueprint, mut remains, capture, stdin, word, report, oom, enforcement } = waiting;
+    let Remains { container: Some(container), leaf: Some(leaf), workdir: Some(workdir), name, .. } = &mut remains
+    else {
+        return (Err(StepError::Without("container")), remains);
     };
-    let prepared = began.elapsed();
-    let container = match Container::create(at.runtime, at.reaper, create).await {
-        Ok(container) => place.insert(container),
-        Err(error) => return Err(failed(error, &capture).await),
-    };
-
-    let created = began.elapsed();
-    leaf.arm(plan.limits, container.pid()).map_err(StepError::Limits)?;
-    leaf.verify(plan.limits, container.pid()).map_err(StepError::Limits)?;
-    let oom = leaf.oom_event().map_err(StepError::Prepare)?;
-    let peak_before = leaf.pids_peak();
-    let used_before = leaf.cpu_time().unwrap_or(CpuTime(0));
-
-    let started = Instant::now();
-    container.start().await?;
-    let (verified, begun) = (started.duration_since(began), started.elapsed());
-    let watchdog =
-        Watchdog { limits: plan.limits, leaf, capture: &capture, oom, cancel: at.cancel, started, used_before };
-    let feed = async {
-        if let Some(rest) = rest {
-            rest.pump().await;
-        }
-        std::future::pending::<()>().await;
-    };
-    let drain = capture.drain(live);
-    tokio::pin!(feed, drain);
-    let mut output = None;
-    let stop = {
-        let supervise = supervise(container, leaf, watchdog);
-        tokio::pin!(supervise);
-        loop {
-            tokio::select! {
-                biased;
-                stop = &mut supervise => break stop?,
-                drained = &mut drain, if output.is_none() => output = Some(drained),
-                () = &mut feed => {}
+    let limits = &blueprint.limits;
+    let carry_out = async {
+        workdir.put(handover.files)?;
+        let message = if blueprint.ahead.warm.is_some() {
+            handover.told.map(<[u8]>::to_vec).ok_or(StepError::Without("word for a warm container"))?
+        } else {
+            word_to_begin(&blueprint.ahead.argv, handover.argv)
+        };
+        let peak_before = leaf.pids_peak();
+        let used_before = leaf.cpu_time().unwrap_or(CpuTime(0));
+        let started = Instant::now();
+        let input = fill(stdin, handover.stdin).map_err(StepError::Pipe)?;
+        let word = fill(word, &message).map_err(StepError::Pipe)?;
+        let feed = async {
+            tokio::join!(pump(word), pump(input));
+            std::future::pending::<()>().await;
+        };
+        let watchdog = Watchdog { limits, leaf, capture: &capture, oom, cancel, started, used_before };
+        let drain = capture.drain(live);
+        tokio::pin!(feed, drain);
+        let mut output = None;
+        let stop = {
+            let supervise = supervise(container, leaf, watchdog);
+            tokio::pin!(supervise);
+            loop {
+                tokio::select! {
+                    biased;
+                    stop = &mut supervise => break stop?,
+                    drained = &mut drain, if output.is_none() => output = Some(drained),
+                    () = &mut feed => {}
+                }
             }
+        };
+        let wall = started.elapsed();
+        capture.ended();
+        let output = match output {
+            Some(output) => output,
+            None => timeout(DYING, drain).await.map_err(|_| StepError::Undead)?,
         }
+        .map_err(StepError::Output)?;
+        let said = timeout(DYING, read_report(report, init::LONGEST_REPORT as u64 + 1));
+        let said = said.await.map_err(|_| StepError::Undead)?.map_err(StepError::Output)?;
+        let wait = match Report::parse(&said).map_err(StepError::Report)? {
+            Some(Report::Ended { wait, user, system, max_rss }) => {
+                leaf.told(CpuTime(user.0 + system.0), max_rss);
+                Some(wait)
+            }
+            Some(Report::NotStarted { errno, .. }) => {
+                let program = handover.argv.first().cloned().unwrap_or_default();
+                return Err(StepError::Exec { program, errno: Errno::from_raw(errno) });
+            }
+            None => None,
+        };
+        tracing::debug!("{name}: ran {wall:?}");
+        let usage = leaf.usage();
+        let evidence = Evidence {
+            wait,
+            stop,
+            oom_kills: usage.oom_kills,
+            pids_refused: usage.pids_refused,
+            pids_peak: own_peak(peak_before, usage.pids_peak),
+            throttled: usage.throttled,
+            cpu_time: usage.cpu_time.map(|t| CpuTime(t.0.saturating_sub(used_before.0))),
+            memory_peak: usage.memory_peak,
+            wall: Some(WallTime::from_duration(wall)),
+            output,
+        };
+        conclude(blueprint.kind, evidence, limits, enforcement).map_err(StepError::Unexplained)
     };
-    let wall = started.elapsed();
-    capture.ended();
-    let output = match output {
-        Some(output) => output,
-        None => timeout(DYING, drain).await.map_err(|_| StepError::Undead)?,
-    }
-    .map_err(StepError::Output)?;
-    let said = timeout(DYING, read_report(report.into(), init::LONGEST_REPORT as u64 + 1));
-    let said = said.await.map_err(|_| StepError::Undead)?.map_err(StepError::Output)?;
-    let wait = match Report::parse(&said).map_err(StepError::Report)? {
-        Some(Report::Ended { wait, user, system, max_rss }) => {
-            leaf.told(CpuTime(user.0 + system.0), max_rss);
-            Some(wait)
-        }
-        Some(Report::NotStarted { errno, .. }) => {
-            let program = plan.argv.first().cloned().unwrap_or_default();
-            return Err(StepError::Exec { program, errno: Errno::from_raw(errno) });
-        }
-        None => None,
-    };
-    tracing::debug!(
-        "{}: prepared {prepared:?}, created {:?}, verified {:?}, started {begun:?}, ran {:?}",
-        at.name,
-        created.saturating_sub(prepared),
-        verified.saturating_sub(created),
-        wall.saturating_sub(begun),
-    );
-    let usage = leaf.usage();
-    let evidence = Evidence {
-        wait,
-        stop,
-        oom_kills: usage.oom_kills,
-        pids_refused: usage.pids_refused,
-        pids_peak: own_peak(peak_before, usage.pids_peak),
-        throttled: usage.throttled,
-        cpu_time: usage.cpu_time.map(|t| CpuTime(t.0.saturating_sub(used_before.0))),
-        memory_peak: usage.memory_peak,
-        wall: Some(crate::model::WallTime::from_duration(wall)),
-        output,
-    };
-    conclude(at.kind, evidence, plan.limits, at.delegation.enforcement()).map_err(StepError::Unexplained)
+    let result = carry_out.await;
+    (result, remains)
 }
 
 /// The runtime's own threads were in the group too (runc has about ten): what is not above their peak may be theirs.
@@ -241,14 +197,30 @@ fn own_peak(before: Option<Pids>, after: Option<Pids>) -> Option<Pids> {
     after.filter(|after| *after <= Pids(1) || before.is_some_and(|before| before < *after))
 }
 
-/// A runtime that fails before it has opened its log writes to the standard error that is to become the job's.
-async fn failed(error: RuntimeError, capture: &Capture) -> StepError {
-    let said = timeout(DYING, capture.drain(None)).await;
-    if let Ok(Ok(Captured { stdout, stderr, .. })) = said {
-        let said = [stdout, stderr].concat();
-        tracing::error!("create: {}", escaped(&String::from_utf8_lossy(&said[..said.len().min(WORDS)])));
+/// The init's message (`rootfs-build/init/init.rs`): the command, unless it is the one that the container has already.
+fn word_to_begin(has: &[String], wanted: &[String]) -> Vec<u8> {
+    let mut message = Vec::new();
+    if has != wanted {
+        for word in wanted {
+            message.extend_from_slice(word.as_bytes());
+            message.push(0);
+        }
     }
-    error.into()
+    message.push(b'g');
+    message
+}
+
+/// Writes what fits at once; with a rest, the pipe stays open for it.
+fn fill(pipe: Sender, bytes: &[u8]) -> io::Result<Option<(Sender, &[u8])>> {
+    let rest = if bytes.is_empty() { bytes } else { Waiting::fill(&pipe, bytes)? };
+    Ok((!rest.is_empty()).then_some((pipe, rest)))
+}
+
+/// Writes what is left, then closes. A job that closes its input early is no error.
+async fn pump(rest: Option<(Sender, &[u8])>) {
+    if let Some((mut pipe, bytes)) = rest {
+        let _ = pipe.write_all(bytes).await;
+    }
 }
 
 /// Waits for the container's end and hurries it when there is a reason.

@@ -1,7 +1,8 @@
-//! A job's directory under the stage: the bundles of its containers, and a tmpfs of its own that becomes its `/code`.
+//! A container's directory under the stage: its bundle, and a tmpfs of its own that becomes its `/code`.
 //!
 //! What lies in `/code` after a step is the job's and hostile. Nothing here reads it; it goes away as a whole.
 
+use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::host::stage::{Stage, StageError, mount_tmpfs, unmount};
+use crate::host::stage::{Stage, StageError, mount_tmpfs, resize_tmpfs, unmount};
 use crate::model::{Bytes, Inodes};
 
 /// What went wrong with a job's directory.
@@ -29,60 +30,94 @@ pub enum WorkdirError {
     Mount(#[from] StageError),
 }
 
+/// A file in `/code`.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct CodeFile {
+    /// Its path below `/code`, of plain names.
+    pub(super) path: PathBuf,
+    /// Permission bits.
+    pub(super) mode: u32,
+    /// What is in it.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl CodeFile {
+    /// A source file as the program's author sent it: readable by all, writable by none.
+    pub(super) fn source(name: String, bytes: Vec<u8>) -> Self {
+        Self { path: name.into(), mode: 0o444, bytes }
+    }
+}
+
+impl fmt::Debug for CodeFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.path.display(), self.bytes.len())
+    }
+}
+
 /// A directory that goes away with this value.
 #[derive(Debug)]
 pub(super) struct Workdir {
     path: PathBuf,
-    steps: u32,
+    room: (Bytes, Inodes),
 }
 
 impl Workdir {
-    /// Makes the directory `name` with `files` in its `/code`. `job` is the user that may write there.
-    pub(super) fn new(
-        stage: &Stage,
-        name: &str,
-        (size, inodes): (Bytes, Inodes),
-        job: u32,
-        files: &[(String, Vec<u8>)],
-    ) -> Result<Self, WorkdirError> {
+    /// Makes the directory `name` with an empty `/code` of `room`. `job` is the user that may write there.
+    pub(super) fn new(stage: &Stage, name: &str, room: (Bytes, Inodes), job: u32) -> Result<Self, WorkdirError> {
         let path = stage.jobs().join(name);
         fs::create_dir(&path).map_err(file("make the mount point"))?;
-        let workdir = Self { path, steps: 0 };
+        let workdir = Self { path, room };
         let code = workdir.code();
         fs::set_permissions(&workdir.path, Permissions::from_mode(0o711)).map_err(file("open the way to /code"))?;
         fs::create_dir(&code).map_err(file("make /code"))?;
-        // Room for the sources on top of what the job may write. The bundles are not in it: a job that fills it up must
-        // not be able to stop its own next step.
-        let sources: usize = files.iter().map(|(_, bytes)| bytes.len().next_multiple_of(4096)).sum();
-        let options =
-            format!("mode=0755,size={},nr_inodes={}", size.0 + sources as u64, inodes.0 + 1 + files.len() as u64);
-        mount_tmpfs(&code, &options)?;
-        for (name, bytes) in files {
+        // The bundle is not in it: a job that fills it up must not be able to stop its own way.
+        mount_tmpfs(&code, &workdir.options(&[]))?;
+        let bundle = workdir.bundle();
+        fs::create_dir(&bundle).map_err(file("make a bundle"))?;
+        fs::set_permissions(&bundle, Permissions::from_mode(0o700)).map_err(file("close a bundle"))?;
+        std::os::unix::fs::chown(&code, Some(job), Some(job)).map_err(file("hand over /code"))?;
+        Ok(workdir)
+    }
+
+    /// Puts `files` into `/code`, before anything of the job's has run there. There is room for them on top of what the
+    /// job may write.
+    pub(super) fn put(&self, files: &[CodeFile]) -> Result<(), WorkdirError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let code = self.code();
+        resize_tmpfs(&code, &self.options(files))?;
+        for CodeFile { path, mode, bytes } in files {
+            let target = code.join(path);
+            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                fs::create_dir_all(code.join(parent)).map_err(file("make a directory"))?;
+            }
             fs::OpenOptions::new()
                 .write(true)
                 .create_new(true)
-                .mode(0o444)
-                .open(code.join(name))
+                .mode(*mode)
+                .open(target)
                 .and_then(|mut f| f.write_all(bytes).map(|()| f))
-                .and_then(|f| f.set_permissions(Permissions::from_mode(0o444)))
-                .map_err(file("write a source file"))?;
+                .and_then(|f| f.set_permissions(Permissions::from_mode(*mode)))
+                .map_err(file("write a file"))?;
         }
-        // Last: from here on the directory is the job's.
-        std::os::unix::fs::chown(&code, Some(job), Some(job)).map_err(file("hand over /code"))?;
-        Ok(workdir)
+        Ok(())
+    }
+
+    fn options(&self, files: &[CodeFile]) -> String {
+        let sources: usize = files.iter().map(|file| file.bytes.len().next_multiple_of(4096)).sum();
+        let inodes: usize = files.iter().map(|file| file.path.components().count()).sum();
+        let (size, most) = (self.room.0.0 + sources as u64, self.room.1.0 + 1 + inodes as u64);
+        format!("mode=0755,size={size},nr_inodes={most}")
     }
 
     pub(super) fn code(&self) -> PathBuf {
         self.path.join("code")
     }
 
-    /// An empty directory for the next container's bundle.
-    pub(super) fn bundle(&mut self) -> Result<PathBuf, WorkdirError> {
-        self.steps += 1;
-        let path = self.path.join(format!("bundle-{}", self.steps));
-        fs::create_dir(&path).map_err(file("make a bundle"))?;
-        fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(file("close a bundle"))?;
-        Ok(path)
+    /// The directory for the container's bundle.
+    pub(super) fn bundle(&self) -> PathBuf {
+        self.path.join("bundle")
     }
 }
 

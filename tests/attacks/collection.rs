@@ -18,8 +18,6 @@ pub struct Attack {
     pub name: String,
     /// `c`, `java`, `python` or `sh`.
     pub language: &'static str,
-    /// What begins a comment in it.
-    pub mark: &'static str,
     /// The whole file.
     pub source: String,
     /// What it says of itself.
@@ -53,7 +51,7 @@ fn read() -> (Vec<Attack>, Vec<String>) {
             }
         };
         match header::parse(&source, mark) {
-            Ok(header) => all.push(Attack { name, language, mark, source, header }),
+            Ok(header) => all.push(Attack { name, language, source, header }),
             Err(why) => wrong.push(format!("{name}: {why}")),
         }
     }

@@ -7,7 +7,7 @@ use super::bait::Bait;
 use super::collection::{Attack, attacks};
 use super::header::breached;
 use super::languages::Languages;
-use super::wrapper::{Wrapper, request};
+use super::wrapper::Wrapper;
 use crate::support::table::show;
 use crate::support::{Runtime, Seen, Server, Settings};
 use crate::{needs, support::Need, under_both_runtimes};
@@ -96,8 +96,7 @@ fn carry_out(runtime: Runtime, plan: impl Fn(&Attack) -> Vec<(Vec<&'static str>,
     let port = port.to_string();
     let submit = |trial: &Trial| {
         let header = &trial.attack.header;
-        let asked = request(trial.attack.mark, header.compiling, &trial.without);
-        client.submit(&trial.language, &(asked + &trial.attack.source), header.port.then_some(port.as_str()))
+        client.submit(&trial.language, &trial.attack.source, header.port.then_some(port.as_str()))
     };
     let all = |trial: &Trial| (0..trial.attack.header.copies).map(|_| submit(trial)).collect::<Vec<_>>();
     let ids: Vec<Vec<String>> = trials.iter().map(all).collect();

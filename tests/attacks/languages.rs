@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::collection::Attack;
 use super::layers::{How, named};
+use super::wrapper::WITHOUT;
 use crate::support::{Settings, account};
 
 const SHELL: &str = "image = \"gcc\"\nsource = \"solution.sh\"\n\n[run]\nargv = [\"/bin/sh\", \"/code/solution.sh\"]\n";
@@ -18,11 +19,13 @@ struct Kind {
     base: &'static str,
     step: &'static str,
     limits: BTreeMap<String, u64>,
+    /// What is taken out of the bundle.
+    edits: Vec<&'static str>,
 }
 
 impl Kind {
     /// What `attack` runs as when these layers are taken away.
-    fn of(attack: &Attack, without: &[&str]) -> Self {
+    fn of(attack: &Attack, without: &[&'static str]) -> Self {
         let mut limits: BTreeMap<String, u64> =
             attack.header.limits.iter().map(|(key, value)| (key.to_uppercase(), *value)).collect();
         for name in without {
@@ -30,7 +33,8 @@ impl Kind {
                 limits.insert(key.to_owned(), value);
             }
         }
-        Self { base: attack.language, step: if attack.header.compiling { "COMPILE" } else { "RUN" }, limits }
+        let edits = without.iter().copied().filter(|name| matches!(named(name).how, How::Edit(_))).collect();
+        Self { base: attack.language, step: if attack.header.compiling { "COMPILE" } else { "RUN" }, limits, edits }
     }
 }
 
@@ -42,7 +46,7 @@ pub struct Languages {
 
 impl Languages {
     /// The name of the language for an attack without these layers.
-    pub fn name(&mut self, attack: &Attack, without: &[&str]) -> String {
+    pub fn name(&mut self, attack: &Attack, without: &[&'static str]) -> String {
         let number = self.names.len();
         let kind = Kind::of(attack, without);
         self.names.entry(kind).or_insert_with_key(|kind| format!("{}{number}", kind.base)).clone()
@@ -63,15 +67,21 @@ impl Languages {
             };
             let file = languages.join(format!("{name}.toml"));
             // An extension belongs to one language.
-            let text: String =
+            let mut text: String =
                 text.lines().filter(|line| !line.starts_with("extensions")).map(|l| l.to_owned() + "\n").collect();
+            if !kind.edits.is_empty() {
+                let (step, edits) = (kind.step.to_lowercase(), kind.edits.join(","));
+                // A container is made before its program is known: its environment says what it is to do without.
+                text += &format!("\n[{step}.env]\n{WITHOUT} = \"{edits}\"\n");
+            }
             fs::write(&file, text).expect("a language file");
             account::give(&file);
             for (key, value) in &kind.limits {
                 settings = settings.limit(&[name], kind.step, key, *value);
             }
         }
-        let settings = settings.set("CASEMATE_SETTINGS", directory.path().display());
+        // None is made before an attack asked for one: there are many languages, most of them for one attack.
+        let settings = settings.set("CASEMATE_SETTINGS", directory.path().display()).set("CASEMATE_POOL__LEAST", 0);
         (directory, settings)
     }
 }

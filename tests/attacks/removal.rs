@@ -62,7 +62,8 @@ impl Bundle {
     /// A shell as process 1 in place of the init; `child` is what is redirected for the program.
     fn shell_init(&mut self, child: &str) {
         let script = format!(
-            "\"$@\" {child}\nstatus=$?\nif [ $status -gt 128 ]; then echo signaled $((status - 128)) 0 0 0 >&3\n\
+            // Its word is the end of descriptor 4, and only that: the program is the one of the bundle.
+            "cat <&4 >/dev/null; shift; \"$@\" {child} 4<&-\nstatus=$?\nif [ $status -gt 128 ]; then echo signaled $((status - 128)) 0 0 0 >&3\n\
              else echo exited $status 0 0 0 >&3; fi\nexit $status"
         );
         let args = self.config["process"]["args"].as_array_mut().expect("arguments");

@@ -1,5 +1,5 @@
 //! The program that the service is told to use as its runtime: crun or runc, which sees an edited bundle where the job
-//! asks for it in a comment. A job that does not ask (the probes at the start of the service among them) gets its own.
+//! asks for it in its environment. A job that does not ask (the probes at the start of the service among them) gets its own.
 //!
 //! It is a script that calls this very test binary, which edits, and then becomes the runtime.
 
@@ -23,14 +23,14 @@ const HOME: &str = "CMTEST_WRAPPER";
 const EDITOR: &str = "wrapper::bundles_are_edited_as_asked";
 
 const SCRIPT: &str = r#"#!/bin/sh
-bundle= create= before=
+bundle= run= before=
 for word; do
     case $before in --bundle) bundle=$word ;; esac
-    case $word in create) create=1 ;; esac
+    case $word in run) run=1 ;; esac
     before=$word
 done
-[ -n "$create" ] || exec @runtime@ "$@"
-CMTEST_BUNDLE=$bundle CMTEST_WRAPPER=@home@ @home@/attacks --exact @editor@ </dev/null >>@home@/log 2>&1 3>&- || exit 1
+[ -n "$run" ] || exec @runtime@ "$@"
+CMTEST_BUNDLE=$bundle CMTEST_WRAPPER=@home@ @home@/attacks --exact @editor@ </dev/null >>@home@/log 2>&1 3>&- 4<&- || exit 1
 [ -e "$bundle/prepare" ] || exec @runtime@ "$@"
 exec unshare --mount --propagation private -- /bin/sh -c '. "$0" && exec "$@"' "$bundle/prepare" @runtime@ "$@"
 "#;
@@ -82,32 +82,18 @@ fn real(runtime: Runtime) -> String {
     found.expect("needs! has looked for it")
 }
 
-/// The comment that asks: a line of the program.
-pub fn request(mark: &str, compiling: bool, layers: &[&str]) -> String {
-    let edits: Vec<&str> = layers.iter().copied().filter(|name| matches!(named(name).how, How::Edit(_))).collect();
-    if edits.is_empty() {
-        return String::new();
-    }
-    format!("{mark} {}{}\n", if compiling { IN_COMPILE } else { IN_RUN }, edits.join(","))
-}
+/// The variable in a container's environment that asks. The job does not see it: the editor takes it out.
+pub const WITHOUT: &str = "CMTEST_WITHOUT";
 
-const IN_COMPILE: &str = "cmtest-compile-without: ";
-const IN_RUN: &str = "cmtest-run-without: ";
-
-/// The layers that the job of this bundle wants to do without, if any.
-fn requested(config: &Value) -> Vec<String> {
-    let mounts = config["mounts"].as_array().expect("mounts");
-    let code = mounts.iter().find(|mount| mount["destination"] == "/code").expect("/code");
-    let writable = code["options"].as_array().expect("options").iter().any(|option| option == "rw");
-    let word = if writable { IN_COMPILE } else { IN_RUN };
-    let args = config["process"]["args"].as_array().expect("arguments");
-    let mut texts: Vec<String> = args.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    for entry in fs::read_dir(code["source"].as_str().unwrap_or_default()).into_iter().flatten().flatten() {
-        // What a compiler made is no text; a job's own tricks with this directory only concern this test.
-        texts.extend(fs::read_to_string(entry.path()));
-    }
-    let asked = texts.iter().flat_map(|text| text.lines()).find_map(|line| Some(line.split_once(word)?.1.to_owned()));
-    asked.unwrap_or_default().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+/// The layers that this bundle is to do without, if any; its environment does not tell of them any more.
+fn requested(config: &mut Value) -> Vec<String> {
+    let environment = config["process"]["env"].as_array_mut().expect("an environment");
+    let asks = |entry: &Value| {
+        entry.as_str().and_then(|text| text.strip_prefix(WITHOUT)?.strip_prefix('=')).map(str::to_owned)
+    };
+    let asked = environment.iter().find_map(asks).unwrap_or_default();
+    environment.retain(|entry| asks(entry).is_none());
+    asked.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// The lowest layer of the overlay that is mounted at `root` (proc_pid_mountinfo(5)).
@@ -120,11 +106,13 @@ fn image_below(root: &str) -> Option<PathBuf> {
 
 fn edit(bundle: &Path, home: &Path) {
     let file = bundle.join("config.json");
-    let config: Value = serde_json::from_slice(&fs::read(&file).expect("a bundle")).expect("JSON");
-    let layers = requested(&config);
+    let mut config: Value = serde_json::from_slice(&fs::read(&file).expect("a bundle")).expect("JSON");
+    let layers = requested(&mut config);
     if layers.is_empty() {
         return;
     }
+    // The compiled filter, which would outlive the text that is edited.
+    config.as_object_mut().expect("an object").remove("annotations");
     let place = bundle.parent().expect("a directory").to_owned();
     let image = image_below(config["root"]["path"].as_str().expect("a path"));
     let mut edited = Bundle { config, place, image, host_tmp: home.join("tmp"), prepare: Vec::new() };
@@ -158,10 +146,10 @@ fn bundles_are_edited_as_asked() {
         let changed = edited.config != whole.config || !edited.prepare.is_empty();
         assert!(changed || layer.name == "clean-environment", "{} changes nothing", layer.name);
     }
-    let asked = format!("int x;\n{}int y;", request("//", false, &["seccomp", "pids", "nodev"]));
     let mut config = whole.config;
-    config["process"]["args"] = serde_json::json!(["/casemate/init", "/usr/bin/python3", "-c", asked]);
-    assert_eq!(requested(&config), ["seccomp", "nodev"]);
-    config["mounts"][4]["options"] = serde_json::json!(["bind", "rw"]);
-    assert_eq!(requested(&config), [""; 0], "asked for the other step");
+    let usual = config["process"]["env"].clone();
+    assert_eq!(requested(&mut config), [""; 0]);
+    config["process"]["env"].as_array_mut().unwrap().push(format!("{WITHOUT}=seccomp,nodev").into());
+    assert_eq!(requested(&mut config), ["seccomp", "nodev"]);
+    assert_eq!(config["process"]["env"], usual);
 }

@@ -1,0 +1,111 @@
+//! What a compile step left in `/code`, read out of the directory so that runs can get it.
+//!
+//! The directory is hostile: everything is opened beneath its descriptor, without following a link, and only regular files
+//! and directories count. No process of the container lives any more, so that nothing changes meanwhile.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags};
+
+use super::workdir::CodeFile;
+
+/// Directories below directories below `/code`: packages of Java are the deepest that compilers make.
+const DEPTH: usize = 32;
+
+/// What was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// All of it.
+    Files(Vec<CodeFile>),
+    /// More than the bytes that were allowed. A sparse file counts with its whole length.
+    TooMuch,
+}
+
+/// Reads every regular file below `code`, at most `limit` bytes together.
+pub(super) fn collect(code: &Path, limit: u64) -> io::Result<Found> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let top = rustix::fs::open(code, flags, Mode::empty())?;
+    let (mut files, mut left) = (Vec::new(), limit);
+    let mut open = vec![(top, PathBuf::new())];
+    while let Some((dir, path)) = open.pop() {
+        for entry in Dir::read_from(&dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let below = path.join(std::ffi::OsStr::from_bytes(name));
+            match entry.file_type() {
+                FileType::Directory if below.components().count() <= DEPTH => {
+                    open.push((beneath(&dir, name, OFlags::DIRECTORY)?, below));
+                }
+                FileType::RegularFile => {
+                    let file = beneath(&dir, name, OFlags::NONBLOCK)?;
+                    let stat = rustix::fs::fstat(&file)?;
+                    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+                        continue;
+                    }
+                    let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+                    if size > left {
+                        return Ok(Found::TooMuch);
+                    }
+                    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+                    File::from(file).take(size).read_to_end(&mut bytes)?;
+                    left -= bytes.len() as u64;
+                    files.push(CodeFile { path: below, mode: stat.st_mode & 0o555, bytes });
+                }
+                _ => {}
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(Found::Files(files))
+}
+
+fn beneath(dir: &OwnedFd, name: &[u8], more: OFlags) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | more;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    Ok(rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn regular_files_come_out_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("solution"), "binary").unwrap();
+        fs::set_permissions(at("solution"), fs::Permissions::from_mode(0o4775)).unwrap();
+        fs::create_dir_all(at("a/b")).unwrap();
+        fs::write(at("a/b/C.class"), "class").unwrap();
+        symlink("/etc/passwd", at("link")).unwrap();
+        symlink("/etc", at("directory-link")).unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::from_bits_truncate(0o666)).unwrap();
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"\xff")), "").unwrap();
+        let Found::Files(files) = collect(dir.path(), 1000).unwrap() else { panic!("too much") };
+        let seen: Vec<(&[u8], u32, &[u8])> =
+            files.iter().map(|f| (f.path.as_os_str().as_bytes(), f.mode, &f.bytes[..])).collect();
+        let expected: [(&[u8], u32, &[u8]); 3] =
+            [(b"a/b/C.class", 0o444, b"class"), (b"solution", 0o555, b"binary"), (b"\xff", 0o444, b"")];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn more_than_the_limit_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let sparse = File::create(dir.path().join("sparse")).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        assert_eq!(collect(dir.path(), 1 << 20).unwrap(), Found::TooMuch);
+        sparse.set_len(10).unwrap();
+        assert!(matches!(collect(dir.path(), 10).unwrap(), Found::Files(files) if files.len() == 1));
+        assert_eq!(collect(dir.path(), 9).unwrap(), Found::TooMuch);
+    }
+}

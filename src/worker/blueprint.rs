@@ -1,0 +1,68 @@
+//! What a container is made from before its job is known, and how to tell whether it suits one.
+
+use std::sync::Arc;
+
+use crate::language::{Ahead, Language};
+use crate::model::{Limits, LimitsPatch, StepKind, Streams};
+
+/// One kind of container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Blueprint {
+    /// The language.
+    pub(super) language: String,
+    /// Its image.
+    pub(super) image: String,
+    /// The step.
+    pub(super) kind: StepKind,
+    /// The command as far as it is known.
+    pub(super) ahead: Ahead,
+    /// What the step may use.
+    pub(super) limits: Limits,
+    /// How its output is captured.
+    pub(super) streams: Streams,
+}
+
+impl Blueprint {
+    /// A container for one step under these limits. Without `warm` nothing of the language's runs in it while it waits.
+    /// `None` for the compile step of a language that has none.
+    pub(super) fn of(
+        language: &Language,
+        kind: StepKind,
+        limits: &Limits,
+        streams: Streams,
+        warm: bool,
+    ) -> Option<Self> {
+        let mut ahead = match kind {
+            StepKind::Compile => language.compile_ahead()?,
+            StepKind::Run => language.run_ahead(),
+        };
+        if !warm {
+            ahead.cool();
+        }
+        Some(Self {
+            language: language.name.clone(),
+            image: language.image.clone(),
+            kind,
+            ahead,
+            limits: limits.clone(),
+            streams,
+        })
+    }
+
+    /// The containers that the Monaco routes ask for: those worth making ahead.
+    pub(super) fn usual(language: &Language, compile: &LimitsPatch, run: &LimitsPatch) -> Vec<Arc<Self>> {
+        let steps = [
+            (StepKind::Compile, language.compile_limits(), compile),
+            (StepKind::Run, Some(language.run_limits()), run),
+        ];
+        let each = steps.into_iter().filter_map(|(kind, limits, patch)| {
+            Self::of(language, kind, &patch.apply(limits?), Streams::Merged, true).map(Arc::new)
+        });
+        each.collect()
+    }
+
+    /// Whether a container of this kind serves a step that may use `limits` and is captured in `streams`.
+    pub(super) fn suits(&self, language: &str, kind: StepKind, limits: &Limits, streams: Streams) -> bool {
+        self.kind == kind && self.language == language && self.streams == streams && self.limits == *limits
+    }
+}

@@ -1,0 +1,190 @@
+//! Containers that wait for jobs: made when nothing else is to be done, used once, at most so many.
+//!
+//! Each kind of container has a shelf. A shelf wants as many as jobs took from it at once lately, within its bounds. The
+//! filler makes one container at a time, and none while every processor has a job: what competes with a job has no worth.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Sandbox;
+use super::blueprint::Blueprint;
+use super::launch::Waiting;
+use crate::model::{Limits, StepKind, Streams};
+
+/// How many containers of a kind wait, and how much memory all of them may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Of each kind that no job asked for lately.
+    pub least: usize,
+    /// Of each kind, at most.
+    pub most: usize,
+}
+
+/// A kind of container that could not be made is left alone for this long.
+const REST: Duration = Duration::from_secs(10);
+
+/// Demand is forgotten after this long.
+const LATELY: Duration = Duration::from_secs(600);
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    shelves: Mutex<Vec<Shelf>>,
+    bounds: Bounds,
+    /// Jobs under way.
+    busy: AtomicUsize,
+    processors: usize,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    blueprint: Arc<Blueprint>,
+    waiting: VecDeque<Waiting>,
+    /// Taken since the last moment at which the shelf was full, and the most of that lately.
+    taken: usize,
+    demand: usize,
+    asked: Option<Instant>,
+    rests_until: Option<Instant>,
+}
+
+/// A job under way, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Busy<'a>(&'a Reserve);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.changed.notify_one();
+    }
+}
+
+impl Reserve {
+    /// Empty shelves for these kinds.
+    pub(super) fn new(kinds: Vec<Arc<Blueprint>>, bounds: Bounds) -> Self {
+        let shelf = |blueprint| Shelf {
+            blueprint,
+            waiting: VecDeque::new(),
+            taken: 0,
+            demand: 0,
+            asked: None,
+            rests_until: None,
+        };
+        Self {
+            shelves: Mutex::new(kinds.into_iter().map(shelf).collect()),
+            bounds,
+            busy: AtomicUsize::new(0),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Says that a job is under way.
+    pub(super) fn busy(&self) -> Busy<'_> {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(self)
+    }
+
+    /// A container that suits, if one waits. `warm` is whether the job can be told to one that runs already.
+    pub(super) fn take(
+        &self,
+        language: &str,
+        kind: StepKind,
+        (limits, streams): (&Limits, Streams),
+        warm: bool,
+    ) -> Option<Waiting> {
+        let mut shelves = self.lock();
+        let suits = |shelf: &&mut Shelf| {
+            shelf.blueprint.suits(language, kind, limits, streams) && (warm || shelf.blueprint.ahead.warm.is_none())
+        };
+        let shelf = shelves.iter_mut().find(suits)?;
+        shelf.taken += 1;
+        shelf.demand = shelf.demand.max(shelf.taken);
+        shelf.asked = Some(Instant::now());
+        let found = loop {
+            let Some(mut first) = shelf.waiting.pop_front() else { break None };
+            if first.is_well() {
+                break Some(first);
+            }
+            // Cleared by being dropped.
+            tracing::warn!("a container of {language} ({kind:?}) ended while it waited: {}", first.last_words());
+        };
+        drop(shelves);
+        self.changed.notify_one();
+        found
+    }
+
+    /// Keeps the shelves full until `stop`; then clears them.
+    pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, stop: &CancellationToken) {
+        loop {
+            let changed = self.changed.notified();
+            let Some((at, blueprint)) = self.next() else {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = changed => continue,
+                    // Demand fades and rests end without anybody's doing.
+                    () = tokio::time::sleep(REST) => continue,
+                }
+            };
+            if stop.is_cancelled() {
+                break;
+            }
+            match sandbox.launch(&blueprint).await {
+                Ok(waiting) => {
+                    if let Some(shelf) = self.lock().get_mut(at) {
+                        shelf.waiting.push_back(waiting);
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "no container can be made ahead");
+                    if let Some(shelf) = self.lock().get_mut(at) {
+                        shelf.rests_until = Some(Instant::now() + REST);
+                    }
+                }
+            }
+        }
+        let all: Vec<Waiting> = self.lock().iter_mut().flat_map(|shelf| shelf.waiting.drain(..)).collect();
+        for waiting in all {
+            waiting.remains.clear().await;
+        }
+    }
+
+    /// The shelf that lacks most, if there is time to make something.
+    fn next(&self) -> Option<(usize, Arc<Blueprint>)> {
+        if self.busy.load(Ordering::Relaxed) >= self.processors {
+            return None;
+        }
+        let (now, mut shelves) = (Instant::now(), self.lock());
+        for shelf in shelves.iter_mut() {
+            if shelf.asked.is_some_and(|asked| now.duration_since(asked) > LATELY) {
+                (shelf.demand, shelf.taken, shelf.asked) = (0, 0, None);
+            }
+            if shelf.waiting.len() >= shelf.wanted(self.bounds) {
+                shelf.taken = 0;
+            }
+        }
+        let lacking = shelves.iter().enumerate().filter(|(_, shelf)| shelf.rests_until.is_none_or(|until| until < now));
+        let lacking =
+            lacking.map(|(at, shelf)| (at, shelf, shelf.wanted(self.bounds).saturating_sub(shelf.waiting.len())));
+        // Asked for last, then lacking most.
+        let first = lacking.filter(|(.., lack)| *lack > 0).max_by_key(|(_, shelf, lack)| (shelf.asked, *lack))?;
+        Some((first.0, Arc::clone(&first.1.blueprint)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Shelf>> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    fn wanted(&self, bounds: Bounds) -> usize {
+        let on_demand = self.blueprint.ahead.warm.as_ref().is_some_and(|kit| kit.on_demand);
+        let least = if on_demand { 0 } else { bounds.least };
+        self.demand.clamp(least, bounds.most.max(bounds.least))
+    }
+}
