@@ -244,8 +244,8 @@ pub fn clean_environment(bundle: &mut Bundle) {
 pub fn closed_descriptors(bundle: &mut Bundle) {
     bundle.shell_init("3>&-");
     bundle.prepare.push(
-        "exec 4</etc/passwd 5</etc/passwd\nfor word; do shift; \
-         [ \"$word\" = --preserve-fds=1 ] && word=--preserve-fds=3; set -- \"$@\" \"$word\"; done"
+        "exec 5</etc/passwd 6</etc/passwd\nfor word; do shift; \
+         [ \"$word\" = --preserve-fds=2 ] && word=--preserve-fds=4; set -- \"$@\" \"$word\"; done"
             .to_owned(),
     );
 }
