@@ -118,7 +118,8 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
     let reaper = Reaper::start().map_err(StartError::Signals)?;
     tracing::info!("{}, limits by {}", runtime.version, delegation.enforcement().name());
     let digests = images.iter().map(|image| (image.name.clone(), image.digest.to_string())).collect();
-    let bounds = Bounds { least: settings.pool_least, most: settings.pool_most };
+    let (least, most, memory) = (settings.pool_least, settings.pool_most, settings.pool_memory);
+    let bounds = Bounds { least, most, memory };
     let stock = Stock::new(&definitions.languages, &settings.limits, digests, bounds, settings.compile_cache);
     let sandbox = Sandbox {
         stock,

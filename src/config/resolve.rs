@@ -225,6 +225,7 @@ fn blank(base: Defaults) -> Settings {
         launch: Duration::ZERO,
         pool_least: 0,
         pool_most: 0,
+        pool_memory: Bytes(0),
         compile_cache: Bytes(0),
         account: String::new(),
         log: String::new(),

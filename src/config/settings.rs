@@ -36,6 +36,7 @@ pub struct Settings {
     pub launch: Duration,
     pub pool_least: usize,
     pub pool_most: usize,
+    pub pool_memory: Bytes,
     pub compile_cache: Bytes,
     pub account: String,
     /// One of [`crate::telemetry::LEVELS`].

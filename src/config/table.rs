@@ -192,6 +192,13 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.pool_most = whole(raw, 0, 64)?
     ),
     row!(
+        "pool.memory_mib",
+        Preset::Text("512"),
+        "MiB, 0 to 1048576",
+        "Memory of all containers that wait for jobs together: while they have had as much, none is made.",
+        |s, raw| s.pool_memory = Bytes::mib(within(raw, 0, 1_048_576)?)
+    ),
+    row!(
         "compile_cache_mib",
         Preset::Text("32"),
         "MiB, 0 to 65536",

@@ -16,7 +16,7 @@ use super::remains::Remains;
 use super::step::{DYING, StepError, WORDS};
 use super::workdir::{Workdir, WorkdirError};
 use crate::bundle::{self, Ids, Plan, Started};
-use crate::model::{Captured, Enforcement, StepKind};
+use crate::model::{Bytes, Captured, Enforcement, StepKind};
 use crate::runtime::{Bundle, Container, RuntimeError};
 use crate::telemetry::escaped;
 
@@ -182,6 +182,11 @@ impl Waiting {
     /// Whether it is still there to be used.
     pub(super) fn is_well(&mut self) -> bool {
         self.remains.container.as_mut().is_some_and(|container| !container.is_over())
+    }
+
+    /// The most memory that it has held; absent where that cannot be read.
+    pub(super) fn memory(&self) -> Option<Bytes> {
+        self.remains.leaf.as_ref()?.usage().memory_peak
     }
 
     /// What one that ended without a job had printed, on one line.

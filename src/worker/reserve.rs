@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Sandbox;
 use super::blueprint::Blueprint;
 use super::launch::Waiting;
-use crate::model::{Limits, StepKind, Streams};
+use crate::model::{Bytes, Limits, StepKind, Streams};
 
 /// How many containers of a kind wait, and how much memory all of them may hold.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub struct Bounds {
     pub least: usize,
     /// Of each kind, at most.
     pub most: usize,
+    /// All together: none is made while those that wait have had this much.
+    pub memory: Bytes,
 }
 
 /// A kind of container that could not be made is left alone for this long.
@@ -167,6 +169,12 @@ impl Reserve {
             if shelf.waiting.len() >= shelf.wanted(self.bounds) {
                 shelf.taken = 0;
             }
+        }
+        // The most that each has held, as the kernel counted it; what it holds now is not more.
+        let held =
+            shelves.iter().flat_map(|shelf| &shelf.waiting).filter_map(Waiting::memory).map(|b| b.0).sum::<u64>();
+        if held >= self.bounds.memory.0 {
+            return None;
         }
         let lacking = shelves.iter().enumerate().filter(|(_, shelf)| shelf.rests_until.is_none_or(|until| until < now));
         let lacking =

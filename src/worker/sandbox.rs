@@ -182,6 +182,7 @@ impl Here<'_> {
         let sources = files.iter().flat_map(|file| [file.path.as_os_str().as_encoded_bytes(), &file.bytes[..]]);
         let key = cache::key([on.as_bytes()].into_iter().chain(sources));
         if let Some(compiled) = stock.cache.get(&key) {
+            tracing::info!(tag = %Tag::Exec(self.job.id), "the same was compiled before");
             return Ok(compiled);
         }
         let handover = Handover::of(plan, files);
@@ -219,7 +220,10 @@ impl Here<'_> {
         let (sandbox, streams, name) = (self.sandbox, self.job.streams, &self.job.language);
         let told = handover.told.is_some();
         let waiting = match sandbox.stock.reserve.take(name, kind, (limits, streams), told) {
-            Some(waiting) => waiting,
+            Some(waiting) => {
+                tracing::debug!(tag = %Tag::Exec(self.job.id), "{kind:?}: a container waited for it");
+                waiting
+            }
             None => {
                 let language = sandbox.languages.get(name).ok_or(StepError::Without("language"))?;
                 let blueprint = Blueprint::of(language, kind, limits, streams, false);

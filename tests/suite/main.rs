@@ -31,3 +31,4 @@ mod stdin;
 mod times;
 mod unprivileged;
 mod verdicts;
+mod warm;

@@ -103,23 +103,20 @@ pub unsafe extern "C" fn PyInit_word() -> *mut c_void {
     // SAFETY: called with the interpreter's lock held, on its only thread; the configuration is the interpreter's own, which
     // frees `run_command` with PyMem_RawFree, as Py_DecodeLocale allocates it.
     unsafe {
-        let text = word();
-        let command = Py_DecodeLocale(text.cast(), ptr::null_mut());
-        PyMem_RawFree(text.cast());
-        if command.is_null() {
-            Py_FatalError(c"the program cannot be decoded".as_ptr())
-        }
         let config = _PyInterpreterState_GetConfig(PyInterpreterState_Get());
-        for i in 0..CONFIG_WORDS {
-            let field = config.add(i);
-            if is_placeholder(*field) {
-                PyMem_RawFree((*field).cast());
-                *field = command;
-                PyErr_SetNone(PyExc_ImportError);
-                return ptr::null_mut();
+        // An interpreter that the program itself starts imports the same file, and waits for nothing.
+        if let Some(i) = (0..CONFIG_WORDS).find(|&i| is_placeholder(*config.add(i))) {
+            let text = word();
+            let command = Py_DecodeLocale(text.cast(), ptr::null_mut());
+            PyMem_RawFree(text.cast());
+            if command.is_null() {
+                Py_FatalError(c"the program cannot be decoded".as_ptr())
             }
+            PyMem_RawFree((*config.add(i)).cast());
+            *config.add(i) = command;
         }
-        Py_FatalError(c"the interpreter keeps its command line elsewhere".as_ptr())
+        PyErr_SetNone(PyExc_ImportError);
+        ptr::null_mut()
     }
 }
 

@@ -1,0 +1,3 @@
+import sys
+print(sorted(sys.modules))
+print(sorted(vars(sys.modules['__main__'])))

@@ -1,0 +1,4 @@
+import faulthandler
+faulthandler.enable()
+import ctypes
+ctypes.string_at(0)
