@@ -9,6 +9,7 @@
 #[allow(dead_code, reason = "each target uses its part of the harness")]
 mod support;
 
+mod additions;
 mod filter;
 mod lint;
 mod live;
