@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::filter::{ENOSYS, EPERM, SIGSYS, expected, filter, list, names, native, number, numbers};
-use crate::probe::{Call, probe};
+use crate::probe::{Call, PROGRAM, Probe, answers, input, probe};
 use crate::support::{Need, Runtime};
 use crate::table::{REFUSED, UNKNOWN, filtered};
 use crate::{needs, under_both_runtimes};
@@ -153,7 +153,32 @@ fn other_ways_into_the_kernel_are_closed(runtime: Runtime) {
     }
 }
 
+/// The service keeps a filter that the runtime compiled and hands it to later containers: it has to be the same.
+fn a_filter_that_is_kept_is_the_same(runtime: Runtime) {
+    needs!(Need::Resolver, Need::Sandbox(runtime));
+    let filter = filter("run");
+    let of = |row: &crate::table::Filtered| {
+        let (number, before) = (native(row.name), row.before);
+        row.tried.iter().map(|&argument| Call::native(row.name, number, &[before, &[argument]].concat())).collect()
+    };
+    let filtered: Vec<Call> = filtered().iter().flat_map(|row| -> Vec<Call> { of(row) }).collect();
+    let refused = REFUSED.concat().into_iter().filter(|name| number(name).is_some_and(|number| number >= 0));
+    let refused = refused.map(|name| Call::native(name, native(name), &[u64::MAX; 6]));
+    // Only what never reaches the kernel: its answer would not have to be the same each time.
+    let calls: Vec<(Call, i32)> = refused
+        .chain(filtered)
+        .filter_map(|call| expected(&filter, Some(&call.label), call.args).map(|errno| (call, errno)))
+        .collect();
+    let (calls, wanted): (Vec<Call>, Vec<i32>) = calls.into_iter().unzip();
+    let server = Probe::new(runtime, "run").server();
+    for turn in 1..=4 {
+        let seen = server.client().run("probe", PROGRAM, Some(&input(&calls)));
+        assert_eq!(answers(seen.output()), wanted, "turn {turn}");
+    }
+}
+
 under_both_runtimes!(
+    a_filter_that_is_kept_is_the_same,
     every_call_does_what_the_profile_says,
     what_must_be_refused_is,
     arguments_decide_where_they_should,

@@ -3,8 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use tempfile::TempDir;
+
 use crate::program;
-use crate::support::{Runtime, Settings, account, command};
+use crate::support::{Runtime, Server, Settings, account, command};
+
+/// The program.
+pub const PROGRAM: &str = program!("c/syscalls.c");
 
 /// One call of the probe.
 #[derive(Clone, Debug)]
@@ -28,28 +33,55 @@ impl Call {
     }
 }
 
+/// A language whose program makes calls, in a directory of settings that lives as long.
+pub struct Probe {
+    dir: TempDir,
+    settings: Settings,
+}
+
+impl Probe {
+    /// Its runs are under `profile`.
+    pub fn new(runtime: Runtime, profile: &str) -> Self {
+        let dir = account::directory("settings");
+        let languages = dir.path().join("languages");
+        fs::create_dir(&languages).expect("a directory");
+        account::give(&languages);
+        let language = format!(
+            "image = \"gcc\"\nsource = \"probe.c\"\n[compile]\nargv = [\"/usr/bin/gcc\", \"-o\", \"/code/probe\", \
+             \"/code/probe.c\"]\n[run]\nargv = [\"/code/probe\"]\nprofile = \"{profile}\"\n\
+             [run.limits]\nwall_ms = 60000\n"
+        );
+        write(&languages.join("probe.toml"), &language);
+        // Unthrottled: a process for each call.
+        let settings = Settings::new(runtime).set("CASEMATE_SETTINGS", dir.path().display());
+        let settings = settings.limit(&["probe"], "RUN", "CPU_PERCENT", 0);
+        Self { dir, settings }
+    }
+
+    /// A server that speaks it.
+    pub fn server(&self) -> Server {
+        Server::start(&self.settings)
+    }
+}
+
+/// What the program reads.
+pub fn input(calls: &[Call]) -> String {
+    calls.iter().map(Call::line).collect()
+}
+
+/// What it printed, one number a call.
+pub fn answers(output: &str) -> Vec<i32> {
+    output.lines().map(|line| line.parse().expect("a number")).collect()
+}
+
 /// Makes the calls in a run under `profile`: for each 0, the errno, or the negative signal that ended the caller.
 pub fn probe(runtime: Runtime, profile: &str, calls: &[Call]) -> Vec<i32> {
-    let dir = account::directory("settings");
-    let languages = dir.path().join("languages");
-    fs::create_dir(&languages).expect("a directory");
-    account::give(&languages);
-    let language = format!(
-        "image = \"gcc\"\nsource = \"probe.c\"\n[compile]\nargv = [\"/usr/bin/gcc\", \"-o\", \"/code/probe\", \
-         \"/code/probe.c\"]\n[run]\nargv = [\"/code/probe\"]\nprofile = \"{profile}\"\n\
-         [run.limits]\nwall_ms = 60000\n"
-    );
-    write(&languages.join("probe.toml"), &language);
-    let path = dir.path().join("probe.c");
-    write(&path, program!("c/syscalls.c"));
-    let input: String = calls.iter().map(Call::line).collect();
-    // Unthrottled: a process for each call.
-    let settings = Settings::new(runtime).set("CASEMATE_SETTINGS", dir.path().display());
-    let settings = settings.limit(&["probe"], "RUN", "CPU_PERCENT", 0);
+    let probe = Probe::new(runtime, profile);
+    let path = probe.dir.path().join("probe.c");
+    write(&path, PROGRAM);
     let arguments = ["run", "--language", "probe", &path.display().to_string()];
-    let seen = command::casemate(&settings, &arguments, input.as_bytes());
-    let said = String::from_utf8_lossy(&seen.stdout);
-    let answers: Vec<i32> = said.lines().map(|line| line.parse().expect("a number")).collect();
+    let seen = command::casemate(&probe.settings, &arguments, input(calls).as_bytes());
+    let answers = answers(&String::from_utf8_lossy(&seen.stdout));
     let err = String::from_utf8_lossy(&seen.stderr);
     assert_eq!(answers.len(), calls.len(), "the probe ended early: {:?} {err}", seen.status);
     answers
