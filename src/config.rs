@@ -17,4 +17,4 @@ pub use load::{LoadError, load};
 pub use mistake::{Mistake, Origin};
 pub use reference::{Description, describe, reference};
 pub use resolve::Defaults;
-pub use settings::{HttpSettings, RuntimeChoice, Settings, StepPatches, UnenforcedLimits};
+pub use settings::{HttpSettings, RuntimeChoice, Settings, StepPatches, StoreSettings, UnenforcedLimits};

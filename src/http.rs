@@ -5,6 +5,7 @@ mod connection;
 mod cors;
 mod decode;
 mod encode;
+mod key;
 mod listen;
 mod monaco;
 mod output;

@@ -68,6 +68,13 @@ impl Queue {
         inner.ids.len() < before
     }
 
+    /// How many places are free; none once it is closed.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        let inner = self.lock();
+        if inner.closed { 0 } else { self.capacity.saturating_sub(inner.ids.len()) }
+    }
+
     /// How many ids wait.
     #[must_use]
     pub fn len(&self) -> usize {

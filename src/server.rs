@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -30,13 +31,17 @@ use crate::runtime::{Kind, ProbeError, Runtime, find};
 use crate::seccomp::Profiles;
 use crate::service::{Admission, Capacity, Ledger};
 use crate::shutdown::Shutdown;
-use crate::store::memory::MemoryStore;
+use crate::store::StoreError;
+use crate::store::disk::{DiskStore, OpenError, Retention};
 use crate::telemetry::{Tag, chain};
 use crate::worker::selftest::{self, SelfTestError};
 use crate::worker::{Bounds, Pool, Sandbox, Stock};
 
 /// Where cgroups are mounted, for the service and for what it launches.
 const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// What storing gets at the end, where the disk is full or broken.
+const PUT_BACK: Duration = Duration::from_secs(5);
 
 /// Why the service cannot start.
 #[derive(Debug, Error)]
@@ -66,8 +71,10 @@ pub enum StartError {
     SelfTest(#[from] SelfTestError),
     #[error(transparent)]
     Listen(#[from] ListenError),
-    #[error("the store cannot be opened")]
-    Store(#[from] crate::store::StoreError),
+    #[error(transparent)]
+    OpenStore(#[from] OpenError),
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
 }
@@ -251,6 +258,8 @@ pub fn serve(
     let edge_settings = HttpSettings { connections: connections(settings), ..settings.http };
     run(async {
         let catalogue = Arc::new(definitions.languages.clone());
+        // First: whoever had it is gone once we have it, and what he left can be swept.
+        let store = open_store(settings)?;
         let Ground { sandbox, images } = ground(settings, definitions, delegated)?;
         // Before anybody can submit, and with no way around it.
         selftest::run(&sandbox).await?;
@@ -261,7 +270,7 @@ pub fn serve(
             waiting: settings.max_pending,
             waiting_bytes: settings.max_pending_bytes,
         };
-        let ledger = Arc::new(Ledger::open(admission, capacity, Arc::new(MemoryStore::new())).await?);
+        let ledger = Arc::new(Ledger::open(admission, capacity, store).await?);
         let listeners = http::listen(&settings.listen, settings.port).await?;
         let addresses = listeners.addresses();
         let shutdown = Shutdown::new();
@@ -287,25 +296,40 @@ pub fn serve(
         shutdown.stop_accepting().cancelled().await;
         tracing::info!("stopping: nothing new is accepted");
         ledger.close();
-        tokio::select! {
-            () = pool.drained() => {}
-            () = shutdown.stop_now().cancelled() => {
-                tracing::info!("stopping: what still runs is ended");
-                ledger.cancel_running();
-                pool.drained().await;
-            }
-        }
+        drain(&pool, &ledger, &shutdown).await;
         stop.cancel();
         // One that ended by a panic keeps nothing any more.
         let _ = keeper.await;
-        shutdown.hurry();
-        signals.abort();
+        shutdown.leave();
         // An edge that ended by a panic has nothing left to drain.
         let _ = serving.await;
+        signals.abort();
+        if let Err(error) = ledger.shut().await {
+            tracing::error!("the store was not closed in order: {}", chain(&error));
+        }
         drop(images);
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+fn open_store(settings: &Settings) -> Result<Arc<DiskStore>, OpenError> {
+    let retention = Retention { age: settings.store.age, bytes: settings.store.bytes };
+    DiskStore::open(&settings.home.join("store"), retention, settings.store.reserve).map(Arc::new)
+}
+
+/// Waits for the workers. From [`Shutdown::stop_now`] on what runs is put back.
+async fn drain(pool: &Pool, ledger: &Ledger, shutdown: &Shutdown) {
+    tokio::select! {
+        () = pool.drained() => return,
+        () = shutdown.stop_now().cancelled() => {}
+    }
+    tracing::info!("stopping: what still runs is put back");
+    ledger.interrupt();
+    if tokio::time::timeout(PUT_BACK, pool.drained()).await.is_err() {
+        ledger.give_up();
+        pool.drained().await;
+    }
 }
 
 /// Runs `future` on a runtime of our own, which is gone afterwards.

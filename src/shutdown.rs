@@ -1,7 +1,8 @@
 //! Signals and the phases of going down.
 //!
-//! First signal: nothing new is accepted, what runs may finish. The deadline or a second signal: everything ends now.
-//! This only says which phase it is; each room does its part itself.
+//! First signal: nothing new is accepted, what runs may finish. The deadline or a second signal: what runs is interrupted.
+//! Once nothing runs any more, connections close; until then everybody is answered. This only says which phase it is;
+//! each room does its part itself.
 
 use std::future::Future;
 use std::io;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The two points of no return. Clones share them.
+/// The three points of no return. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     accepting: CancellationToken,
     running: CancellationToken,
+    serving: CancellationToken,
 }
 
 impl Shutdown {
@@ -36,19 +38,31 @@ impl Shutdown {
         &self.running
     }
 
+    /// Fires when connections are to close, after the last answer.
+    #[must_use]
+    pub const fn stop_serving(&self) -> &CancellationToken {
+        &self.serving
+    }
+
     /// Enters the first phase.
     pub fn begin(&self) {
         self.accepting.cancel();
     }
 
-    /// Enters the last phase.
+    /// Ends what still runs.
     pub fn hurry(&self) {
         self.accepting.cancel();
         self.running.cancel();
     }
 
-    /// Waits for SIGTERM or SIGINT and walks through the phases; `deadline` is what running jobs get. Ends when the
-    /// last phase has been entered.
+    /// Nothing runs any more: closes the connections.
+    pub fn leave(&self) {
+        self.accepting.cancel();
+        self.serving.cancel();
+    }
+
+    /// Waits for SIGTERM or SIGINT and walks through the first two phases; `deadline` is what running jobs get. Ends when
+    /// the second has been entered.
     ///
     /// # Errors
     /// When the handlers cannot be installed.
@@ -63,7 +77,7 @@ impl Shutdown {
         Ok(())
     }
 
-    /// The phases, after the first signal: the last one begins with the second signal or at the deadline.
+    /// The two phases, after the first signal: the second begins with the second signal or at the deadline.
     pub async fn walk(&self, deadline: Duration, second: impl Future<Output = ()>) {
         self.begin();
         tokio::select! { () = second => {}, () = tokio::time::sleep(deadline) => {} }

@@ -294,7 +294,7 @@ async fn going_down_answers_open_requests_and_closes_idle_connections() {
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
 
     service.ledger.close();
-    service.shutdown.begin();
+    service.shutdown.leave();
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).await.unwrap();
     open.write_all(b"de\":\"x\"}").await.unwrap();
@@ -312,7 +312,23 @@ async fn stopping_now_does_not_wait_for_anybody() {
     let mut open = TcpStream::connect(service.address).await.unwrap();
     open.write_all(format!("{}{{", post("Content-Length: 12")).as_bytes()).await.unwrap();
     service.shutdown.hurry();
+    service.shutdown.leave();
     service.served.await.unwrap();
+}
+
+/// While what runs may still finish, everybody is answered: load balancers, clients who want a result, new submissions.
+#[tokio::test]
+async fn a_service_that_drains_says_so() {
+    let service = service(&[]).await;
+    let id = service.accepted(r#"{"language":"c","code":"x"}"#).await;
+    service.ledger.close();
+    service.shutdown.begin();
+    let refused = service.submit(r#"{"code":"x"}"#).await;
+    assert_problem(&refused, 503, "Shutting down\n");
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_problem(&service.get("/readyz").await, 503, "Shutting down\n");
+    assert_eq!(service.get("/healthz").await.status, 200);
+    assert_eq!(service.get(&format!("/result?id={id}")).await.json()["status"], "queued");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::near::nearest;
 use super::table::{LIMITS, PLAIN, Preset, ROWS};
 use super::value::Raw;
-use super::{HttpSettings, Mistake, Origin, RuntimeChoice, Settings, UnenforcedLimits};
+use super::{HttpSettings, Mistake, Origin, RuntimeChoice, Settings, StoreSettings, UnenforcedLimits};
 use crate::model::Bytes;
 
 /// What the caller knows about who runs the service.
@@ -157,11 +157,11 @@ pub fn variable(key: &str) -> String {
     }
 }
 
-/// Whether a key may have others below it: `http`, `limits`, `limits.c`, `limits.c.run`.
+/// Whether a key may have others below it: `http`, `store`, `limits`, `limits.c`, `limits.c.run`.
 fn is_table(key: &str) -> bool {
     let parts: Vec<_> = key.split('.').collect();
     match parts.as_slice() {
-        ["http"] | ["limits"] => true,
+        ["http" | "store" | "limits"] => true,
         ["limits", language] => !language.is_empty(),
         ["limits", language, "run" | "compile"] => !language.is_empty(),
         _ => false,
@@ -219,6 +219,7 @@ fn blank(base: Defaults) -> Settings {
             headers: 0,
             header_bytes: Bytes(0),
         },
+        store: StoreSettings { age: Duration::ZERO, bytes: Bytes(0), reserve: Bytes(0) },
         cors_origins: Vec::new(),
         limits: BTreeMap::new(),
         shutdown: Duration::ZERO,

@@ -29,6 +29,7 @@ pub struct Settings {
     pub runtime_path: Option<PathBuf>,
     pub unenforced_limits: UnenforcedLimits,
     pub http: HttpSettings,
+    pub store: StoreSettings,
     pub cors_origins: Vec<String>,
     /// By name of the language.
     pub limits: BTreeMap<String, StepPatches>,
@@ -59,6 +60,15 @@ pub struct HttpSettings {
     pub requests: usize,
     pub headers: usize,
     pub header_bytes: Bytes,
+}
+
+/// What the store keeps, and what it leaves of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct StoreSettings {
+    pub age: Duration,
+    pub bytes: Bytes,
+    pub reserve: Bytes,
 }
 
 /// Which OCI runtime to use.

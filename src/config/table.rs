@@ -1,5 +1,7 @@
 //! One row for each setting.
 
+mod limits;
+
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -7,8 +9,10 @@ use std::time::Duration;
 
 use super::value::Raw;
 use super::{RuntimeChoice, Settings, UnenforcedLimits};
-use crate::model::{Bytes, LimitsPatch};
+use crate::model::Bytes;
 use crate::telemetry::LEVELS;
+
+pub use self::limits::{LIMITS, LimitRow};
 
 /// Where a default comes from.
 #[derive(Clone, Copy, Debug)]
@@ -171,7 +175,7 @@ pub const ROWS: &[Row] = &[
         "shutdown_ms",
         Preset::Text("20000"),
         MILLISECONDS,
-        "What running jobs get to finish in after the first SIGTERM or SIGINT. A second signal ends them at once.",
+        "What running jobs get to finish in after the first SIGTERM or SIGINT. A second signal ends the wait. What did not finish runs again after the next start.",
         |s, raw| s.shutdown = millis(raw)?
     ),
     row!("launch_ms", Preset::Text("10000"), MILLISECONDS, "The time-out of one call of the OCI runtime.", |s, raw| {
@@ -303,44 +307,27 @@ pub const ROWS: &[Row] = &[
         "The size of one request's head. A larger one is answered with 431.",
         |s, raw| s.http.header_bytes = Bytes(within(raw, 8192, 1 << 20)?)
     ),
-];
-
-/// One of the keys below `limits.<language>.run` and `limits.<language>.compile`.
-#[derive(Debug)]
-pub struct LimitRow {
-    pub key: &'static str,
-    pub min: u64,
-    pub max: u64,
-    pub doc: &'static str,
-    pub set: fn(&mut LimitsPatch, u64),
-}
-
-macro_rules! limit {
-    ($field:ident, $min:literal ..= $max:literal, $doc:literal) => {
-        LimitRow {
-            key: stringify!($field),
-            min: $min,
-            max: $max,
-            doc: $doc,
-            // The range of the row lies within the field's type.
-            set: |patch, n| patch.$field = n.try_into().ok(),
-        }
-    };
-}
-
-/// The fields of [`LimitsPatch`].
-pub const LIMITS: &[LimitRow] = &[
-    limit!(memory_mib, 4..=1_048_576, "Memory of all processes together, in MiB; there is no swap."),
-    limit!(cpu_percent, 0..=102_400, "Share of one processor in percent, measured over one second; 0 is no throttle."),
-    limit!(cpu_seconds, 1..=86_400, "Processor time of all processes together, in seconds."),
-    limit!(wall_ms, 1..=86_400_000, "Wall-clock time, in milliseconds."),
-    limit!(pids, 1..=32_768, "Processes and threads alive at once."),
-    limit!(open_files, 4..=1_048_576, "Open files of each process."),
-    limit!(stack_mib, 1..=1_048_576, "Stack of the main thread, in MiB."),
-    limit!(file_mib, 0..=1_048_576, "Largest file that can be written, in MiB."),
-    limit!(output_bytes, 0..=1_073_741_824, "Output that is kept, in bytes; more ends the step."),
-    limit!(tmp_mib, 1..=1_048_576, "Size of `/tmp`, in MiB; counts as memory."),
-    limit!(tmp_inodes, 2..=100_000_000, "Files and directories in `/tmp`."),
+    row!(
+        "store.keep_hours",
+        Preset::Text("168"),
+        "hours, 1 to 876000",
+        "How long a result is kept after the end of its job.",
+        |s, raw| s.store.age = Duration::from_secs(3600 * within(raw, 1, 876_000)?)
+    ),
+    row!(
+        "store.keep_mib",
+        Preset::Text("1024"),
+        "MiB, 1 to 16777216",
+        "Results that are kept together; the oldest go first.",
+        |s, raw| s.store.bytes = Bytes::mib(within(raw, 1, 1 << 24)?)
+    ),
+    row!(
+        "store.reserve_mib",
+        Preset::Text("16"),
+        "MiB, 1 to 16777216",
+        "What must stay free on the disk of the store. With less, submissions are refused with 503.",
+        |s, raw| s.store.reserve = Bytes::mib(within(raw, 1, 1 << 24)?)
+    ),
 ];
 
 fn within(raw: &Raw, min: u64, max: u64) -> Option<u64> {

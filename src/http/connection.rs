@@ -36,21 +36,37 @@ const LINGER_BYTES: u64 = 16 << 20;
 /// What a client that is sent away for the sake of others gets to be told so.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Serves until [`Shutdown::stop_accepting`]; then lets open requests end and closes idle connections. Ends when the
-/// last connection has, at [`Shutdown::stop_now`] at the latest.
+/// What requests that are being answered get to end in, once what runs was interrupted.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// Serves until [`Shutdown::stop_serving`]; then lets open requests end and closes idle connections. Ends when the
+/// last connection has, a moment after [`Shutdown::stop_now`] at the latest.
 pub async fn serve(listeners: Listeners, edge: Edge, shutdown: Shutdown) {
     let places = Places::new(edge.http.connections);
     let edge = Arc::new(edge);
-    let tasks = TaskTracker::new();
+    let (tasks, cut) = (TaskTracker::new(), CancellationToken::new());
+    let phases = Phases { leave: shutdown.stop_serving().clone(), cut: cut.clone() };
     for listener in listeners.0 {
-        tasks.spawn(accept(listener, Arc::clone(&edge), Arc::clone(&places), tasks.clone(), shutdown.clone()));
+        tasks.spawn(accept(listener, Arc::clone(&edge), Arc::clone(&places), tasks.clone(), phases.clone()));
     }
-    shutdown.stop_accepting().cancelled().await;
+    shutdown.stop_serving().cancelled().await;
     tasks.close();
+    let late = async {
+        shutdown.stop_now().cancelled().await;
+        tokio::time::sleep(LEAVE).await;
+    };
+    tokio::select! { () = tasks.wait() => return, () = late => cut.cancel() }
     tasks.wait().await;
 }
 
-async fn accept(listener: TcpListener, edge: Arc<Edge>, places: Arc<Places>, tasks: TaskTracker, shutdown: Shutdown) {
+/// When connections end: after the request that is being answered, and at once.
+#[derive(Clone, Debug)]
+struct Phases {
+    leave: CancellationToken,
+    cut: CancellationToken,
+}
+
+async fn accept(listener: TcpListener, edge: Arc<Edge>, places: Arc<Places>, tasks: TaskTracker, phases: Phases) {
     let connections = async {
         loop {
             let stream = match listener.accept().await {
@@ -63,14 +79,13 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, places: Arc<Places>, tas
             };
             // The place is taken after the connection, so that a listener that nobody calls holds none.
             let seat = Arc::new(places.take().await);
-            let (edge, shutdown) = (Arc::clone(&edge), shutdown.clone());
+            let (edge, phases) = (Arc::clone(&edge), phases.clone());
             tasks.spawn(async move {
-                let now = shutdown.stop_now().clone();
-                now.run_until_cancelled(connection(stream, edge, seat, shutdown.stop_accepting())).await;
+                phases.cut.run_until_cancelled(connection(stream, edge, seat, &phases.leave)).await;
             });
         }
     };
-    shutdown.stop_accepting().run_until_cancelled(connections).await;
+    phases.leave.run_until_cancelled(connections).await;
 }
 
 async fn connection(mut stream: TcpStream, edge: Arc<Edge>, seat: Arc<Seat>, stop: &CancellationToken) {

@@ -17,6 +17,8 @@ pub enum Problem {
     NoId,
     /// No submission has this id.
     UnknownId,
+    /// `Idempotency-Key` cannot be one.
+    BadKey,
     /// The store does not answer.
     Unreadable,
     /// There is no such path.
@@ -45,11 +47,13 @@ impl Problem {
         match self {
             Self::Refused(Refusal::UnsupportedLanguage(_) | Refusal::CodeRequired | Refusal::InvalidBody(_))
             | Self::NoId
+            | Self::BadKey
             | Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Refused(Refusal::QueueFull { .. } | Refusal::StoreUnavailable | Refusal::ShuttingDown)
             | Self::TooMany(_)
             | Self::NotReady(_)
             | Self::Unreadable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(Refusal::KeyReused) => StatusCode::CONFLICT,
             Self::UnknownId | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -66,6 +70,7 @@ impl Problem {
             }
             Self::Refused(refusal) => refusal.to_string(),
             Self::NoId => "ID is required".to_owned(),
+            Self::BadKey => "Idempotency-Key must be one value of 1 to 255 printable ASCII characters".to_owned(),
             Self::UnknownId => "Submission not found".to_owned(),
             Self::Unreadable => "Submissions cannot be read at the moment".to_owned(),
             Self::NotFound => "Not found".to_owned(),

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, ORIGIN};
@@ -19,18 +19,25 @@ use super::problem::Problem;
 use super::reply::{Content, Reply};
 use super::room::Room;
 use super::stall::Pulse;
-use super::{body, decode, monaco, query};
+use super::{body, decode, key, monaco, query};
 use crate::config::HttpSettings;
 use crate::health::Health;
 use crate::model::{JobId, Refusal, Submission};
 use crate::service::Ledger;
-use crate::telemetry::Tag;
+use crate::store::StoreError;
+use crate::telemetry::{Tag, chain};
 
 /// Results that are read from the store at the same time; each may be as large as a job's output.
 const READS: usize = 8;
 
 /// Bytes of output that a reply holds without asking for room: of the order of what a connection holds anyway.
 const SMALL: usize = 16 << 10;
+
+/// Below it each submission has a path of its own, named with its id.
+const SUBMISSIONS: &str = "/v1/submissions/";
+
+/// How long a client waits for the end of a submission that it cancels to be stored.
+const CANCEL: Duration = Duration::from_secs(5);
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -98,6 +105,7 @@ enum Route {
     Status,
     Result,
     QueueStats,
+    Submission,
     Health,
     Ready,
 }
@@ -111,6 +119,7 @@ impl Route {
             "/queue-stats" => Self::QueueStats,
             "/healthz" => Self::Health,
             "/readyz" => Self::Ready,
+            _ if path.starts_with(SUBMISSIONS) => Self::Submission,
             _ => return None,
         })
     }
@@ -119,6 +128,7 @@ impl Route {
         match self {
             Self::Submit => "POST, OPTIONS",
             Self::Status | Self::Result | Self::QueueStats => "GET, OPTIONS",
+            Self::Submission => "DELETE, OPTIONS",
             Self::Health | Self::Ready => "GET, HEAD, OPTIONS",
         }
     }
@@ -164,11 +174,16 @@ async fn dispatch(client: &Client, request: Request<Incoming>) -> Result<Reply, 
         Route::Submit => submit(client, request).await,
         Route::Status => {
             let _place = place(edge)?;
-            json(StatusCode::OK, &monaco::status(&*submission(edge, &request).await?))
+            let id = asked(&request)?;
+            json(StatusCode::OK, &monaco::status(&*found(id, edge.ledger.status(id).await)?))
         }
         Route::Result => {
             let _place = place(edge)?;
             result(client, &request).await
+        }
+        Route::Submission => {
+            let _place = place(edge)?;
+            cancel(edge, request.uri().path()).await
         }
         Route::QueueStats => json(StatusCode::OK, &monaco::queue_stats(edge.ledger.stats())),
         Route::Health => Ok(plain("ok")),
@@ -178,9 +193,7 @@ async fn dispatch(client: &Client, request: Request<Incoming>) -> Result<Reply, 
 
 /// Whether submissions are taken and can be carried out.
 fn ready(edge: &Edge) -> Result<Reply, Problem> {
-    if !edge.ledger.is_open() {
-        return Err(Refusal::ShuttingDown.into());
-    }
+    edge.ledger.ready()?;
     edge.health.broken().map_or_else(|| Ok(plain("ok")), |broken| Err(Problem::NotReady(broken)))
 }
 
@@ -193,25 +206,25 @@ async fn submit(client: &Client, request: Request<Incoming>) -> Result<Reply, Pr
     let edge = &client.edge;
     // Held until the submission is in the ledger's hands.
     let guest = edge.bodies.enter(client.seat.gone());
-    let body = body::read(request.into_body(), edge.http.body, edge.http.body_time, &guest, &client.seat).await?;
+    let (head, body) = request.into_parts();
+    let body = body::read(body, edge.http.body, edge.http.body_time, &guest, &client.seat).await?;
     client.pulse.unread.store(false, Ordering::Release);
     let _place = place(edge)?;
+    let key = key::of(&head.headers, &body)?;
     let submission = decode::submission(&body)?;
     drop(body);
     let ledger = Arc::clone(&edge.ledger);
     // A task of its own, so that a client who goes away cannot leave it half done.
-    let admitted = tokio::spawn(async move { ledger.admit(submission).await }).await;
-    let id = admitted.map_err(|failure| {
-        error!(tag = %Tag::Http, "an admission broke off: {failure}");
-        Problem::Internal
-    })??;
+    let admitted = tokio::spawn(async move { ledger.admit(submission, key).await }).await;
+    let id = admitted.map_err(|failure| broken_off(&failure))??;
     json(StatusCode::ACCEPTED, &monaco::Accepted { id })
 }
 
 async fn result(client: &Client, request: &Request<Incoming>) -> Result<Reply, Problem> {
     let edge = &client.edge;
     let reading = edge.reads.acquire().await.map_err(|_| Problem::Internal)?;
-    let found = submission(edge, request).await?;
+    let id = asked(request)?;
+    let found = found(id, edge.ledger.lookup(id).await)?;
     let size: usize = Output::of(found.report.as_ref()).printed(&found).into_iter().map(<[u8]>::len).sum();
     if size <= SMALL {
         return content(found, None);
@@ -222,7 +235,7 @@ async fn result(client: &Client, request: &Request<Incoming>) -> Result<Reply, P
     let guest = edge.results.enter(client.seat.gone());
     client.seat.waits(Waits::Reply);
     guest.grow(size as u64, edge.http.write_time).await.map_err(|_| Problem::TooMany("results"))?;
-    content(submission(edge, request).await?, Some(guest))
+    content(self::found(id, edge.ledger.lookup(id).await)?, Some(guest))
 }
 
 fn content(submission: Arc<Submission>, guest: Option<super::room::Guest>) -> Result<Reply, Problem> {
@@ -232,14 +245,32 @@ fn content(submission: Arc<Submission>, guest: Option<super::room::Guest>) -> Re
     Ok(as_json(StatusCode::OK, Content::result(submission, output, &head, &tail, guest)))
 }
 
-async fn submission(edge: &Edge, request: &Request<Incoming>) -> Result<Arc<Submission>, Problem> {
+async fn cancel(edge: &Edge, path: &str) -> Result<Reply, Problem> {
+    let text = path.strip_prefix(SUBMISSIONS).unwrap_or_default();
+    let id = canonical(text.as_bytes()).ok_or(Problem::UnknownId)?;
+    let ledger = Arc::clone(&edge.ledger);
+    // A task of its own, for the same reason; it goes on where the store makes the client wait too long.
+    let cancelled = tokio::spawn(async move { ledger.cancel(id).await });
+    let cancelled = tokio::time::timeout(CANCEL, cancelled).await.map_err(|_| Refusal::StoreUnavailable)?;
+    let submission = found(id, cancelled.map_err(|failure| broken_off(&failure))?)?;
+    let status = if submission.state.ended() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    json(status, &monaco::status(&submission))
+}
+
+fn broken_off(failure: &tokio::task::JoinError) -> Problem {
+    error!(tag = %Tag::Http, "a request broke off: {failure}");
+    Problem::Internal
+}
+
+/// The id in the query.
+fn asked(request: &Request<Incoming>) -> Result<JobId, Problem> {
     let text = query::id(request.uri().query().unwrap_or_default());
-    if text.is_empty() {
-        return Err(Problem::NoId);
-    }
-    let id = canonical(&text).ok_or(Problem::UnknownId)?;
-    let found = edge.ledger.lookup(id).await.map_err(|failure| {
-        error!(tag = %Tag::Http, "{id} cannot be looked up: {failure}");
+    if text.is_empty() { Err(Problem::NoId) } else { canonical(&text).ok_or(Problem::UnknownId) }
+}
+
+fn found(id: JobId, found: Result<Option<Arc<Submission>>, StoreError>) -> Result<Arc<Submission>, Problem> {
+    let found = found.map_err(|failure| {
+        error!(tag = %Tag::Http, "{id} cannot be looked up: {}", chain(&failure));
         Problem::Unreadable
     })?;
     found.ok_or(Problem::UnknownId)

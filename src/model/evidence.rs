@@ -34,8 +34,10 @@ pub enum Stop {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Captured {
     /// Standard output, or both streams in the order of arrival where they are merged.
+    #[serde(with = "serde_bytes")]
     pub stdout: Vec<u8>,
     /// Standard error; empty where the streams are merged.
+    #[serde(with = "serde_bytes")]
     pub stderr: Vec<u8>,
     /// Bytes that arrived, kept or not.
     pub seen: u64,

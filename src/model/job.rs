@@ -19,6 +19,18 @@ impl JobId {
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
+
+    /// As one number.
+    #[must_use]
+    pub const fn number(self) -> u128 {
+        self.0.as_u128()
+    }
+
+    /// The id of this number.
+    #[must_use]
+    pub const fn of(number: u128) -> Self {
+        Self(Uuid::from_u128(number))
+    }
 }
 
 impl fmt::Display for JobId {
@@ -66,6 +78,7 @@ pub enum Streams {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Reaches standard input byte for byte, then end of file.
+    #[serde(with = "serde_bytes")]
     pub stdin: Vec<u8>,
     /// What this run may use.
     pub limits: Limits,

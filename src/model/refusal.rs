@@ -22,6 +22,9 @@ pub enum Refusal {
         /// When a place is likely to be free.
         retry_after: Duration,
     },
+    /// The client has used its key for another submission.
+    #[error("Idempotency-Key was used for another submission")]
+    KeyReused,
     /// The store did not take it; nothing was accepted.
     #[error("Submissions cannot be stored at the moment")]
     StoreUnavailable,

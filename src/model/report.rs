@@ -55,6 +55,13 @@ impl JobReport {
         Self { outcome: Outcome::Cancelled, compile: None, runs: Vec::new() }
     }
 
+    /// Whether it ended because it was asked to, and not by itself.
+    #[must_use]
+    pub fn was_cut_off(&self) -> bool {
+        let cut = |step: &StepReport| step.verdict == Verdict::Cancelled;
+        self.outcome == Outcome::Cancelled || self.compile.iter().chain(&self.runs).any(cut)
+    }
+
     /// Whether the job counts as `completed`: every run exited with 0 within its limits.
     #[must_use]
     pub fn succeeded(&self) -> bool {

@@ -57,6 +57,6 @@ pub struct Submission {
     pub started_at: Option<SystemTime>,
     /// When it ended.
     pub completed_at: Option<SystemTime>,
-    /// Everything about the ending; present exactly when the state is an ending.
+    /// Everything about the ending; present exactly when the state is an ending, unless it was asked for without.
     pub report: Option<JobReport>,
 }

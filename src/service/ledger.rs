@@ -1,22 +1,26 @@
 //! The ledger: the only place where a submission changes its state.
 //!
-//! What waits or runs is in memory here and in the store; what ended is in the store alone. A state is visible to
-//! clients only after the store has it. The program itself stays in the store until a worker takes it, so that a full
-//! queue does not cost memory.
+//! What is in the queue or runs is in memory here and in the store; everything else is in the store alone, what waits
+//! behind the queue (`line`) as well as what ended. A state is visible to clients only after the store has it, but for the
+//! start of a run, which a restart undoes anyway. A program stays in the store until a worker takes it.
 
-use std::collections::{HashMap, VecDeque};
+mod accept;
+mod ending;
+mod entry;
+mod line;
+mod persist;
+mod recovery;
+
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
 
-use super::{Admission, Request};
-use crate::model::{Bytes, Fault, Job, JobId, JobReport, Refusal, State, Submission};
+use self::entry::Inner;
+use super::Admission;
+use crate::model::{Bytes, Job, JobId, Refusal, State, Submission};
 use crate::queue::Queue;
-use crate::store::{Store, StoreError};
-use crate::telemetry::Tag;
+use crate::store::{Place, Store, StoreError};
 
 /// How much may wait and run.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +31,7 @@ pub struct Capacity {
     pub queue: usize,
     /// Submissions that may wait, in the queue or before it.
     pub waiting: usize,
-    /// Their program texts and inputs together.
+    /// Program texts and inputs of those that wait, together.
     pub waiting_bytes: Bytes,
 }
 
@@ -63,130 +67,35 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     queue: Queue,
     inner: Mutex<Inner>,
+    /// The last place that got into the queue. Whoever holds this may put more into it, in order.
+    lined_up: tokio::sync::Mutex<Place>,
+    /// Fires when nothing more is accepted and handed out.
+    closed: CancellationToken,
+    /// Fires when no more attempts are made to store what could not be stored.
+    given_up: CancellationToken,
 }
-
-#[derive(Debug, Default)]
-struct Inner {
-    live: HashMap<JobId, Live>,
-    /// What found no place in the queue, oldest first.
-    pending: VecDeque<JobId>,
-    /// Admissions that wait for the store; they count as waiting.
-    storing: usize,
-    /// Program texts and inputs of all that waits.
-    bytes: u64,
-    running: usize,
-    submissions: u64,
-    closed: bool,
-    /// A moving average of how long a job runs.
-    usual: Duration,
-}
-
-#[derive(Debug)]
-struct Live {
-    submission: Arc<Submission>,
-    cancel: CancellationToken,
-    /// When `submission.queued_at` was: later times are counted from it, so that a clock that is set back cannot
-    /// make a job end before it began.
-    accepted: Instant,
-    /// The size of its program text and input.
-    bytes: u64,
-    /// Somebody is writing its ending.
-    ending: bool,
-}
-
-/// Pauses before the further attempts to store an ending.
-const STORE_AGAIN: [Duration; 4] =
-    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
-
-/// What a client is told to wait at most before it tries again.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 impl Ledger {
-    /// Opens the ledger over a store and takes up what had not ended, in its old order; what was running waits again.
+    /// Opens the ledger over a store and takes up what had not ended, in its old order. What was running waits again, or
+    /// ends if it was cut off too often.
     ///
     /// # Errors
-    /// Those of reading the store.
+    /// Those of the store.
     pub async fn open(admission: Admission, capacity: Capacity, store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let submissions = store.count().await?;
-        let unfinished = store.unfinished().await?;
-        let inner = Inner { submissions, usual: Duration::from_secs(1), ..Inner::default() };
-        let queue = Queue::new(capacity.queue);
-        let ledger = Self { admission, capacity, store, queue, inner: Mutex::new(inner) };
-        for mut submission in unfinished {
-            submission.started_at = None;
-            let bytes = ledger.store.job(submission.id).await?.size();
-            ledger.lock().bytes += bytes;
-            ledger.line_up(submission, bytes);
-        }
-        Ok(ledger)
-    }
-
-    /// Accepts a submission: once this answers with an id, the store has it. To be driven to its end: a submission
-    /// that the store took while the future was dropped waits for the next start of the service.
-    ///
-    /// # Errors
-    /// Each [`Refusal`] but [`Refusal::InvalidBody`]; a refused submission is not counted.
-    pub async fn admit(&self, request: Request) -> Result<JobId, Refusal> {
-        let job = self.admission.job(request)?;
-        let bytes = job.size();
-        let place = self.reserve(bytes)?;
-        let submission = Submission {
-            id: job.id,
-            language: job.language.clone(),
-            state: State::Pending,
-            queued_at: SystemTime::now(),
-            started_at: None,
-            completed_at: None,
-            report: None,
+        let left = recovery::take_up(&*store).await?;
+        store.begin(capacity.workers.get()).await?;
+        let ledger = Self {
+            admission,
+            capacity,
+            store,
+            queue: Queue::new(capacity.queue),
+            inner: Mutex::new(Inner::new(&left)),
+            lined_up: tokio::sync::Mutex::new(0),
+            closed: CancellationToken::new(),
+            given_up: CancellationToken::new(),
         };
-        let stored = self.store.insert(submission.clone(), job).await;
-        if let Err(failure) = stored {
-            error!(tag = %Tag::Queue, "a submission was refused: {}", chain(&failure));
-            return Err(Refusal::StoreUnavailable);
-        }
-        let id = submission.id;
-        let language = submission.language.clone();
-        let state = self.line_up_new(submission, place);
-        info!(tag = %Tag::Queue, "{id} {} {language}", state.as_str());
-        Ok(id)
-    }
-
-    /// The oldest waiting job; waits for one. `None` once the ledger is closed. Do not drop the future half-way other
-    /// than at the end of the process: a job that it had already taken would stay `running`.
-    pub async fn take(&self) -> Option<Taken> {
-        loop {
-            let id = self.queue.pop().await?;
-            let Some((cancel, started_at)) = self.start(id) else { continue };
-            if let Err(failure) = self.store.started(id, started_at).await {
-                // The job runs all the same: at worst a restart runs it again.
-                warn!(tag = %Tag::Queue, "{id}: its start was not stored: {}", chain(&failure));
-            }
-            match self.store.job(id).await {
-                Ok(job) => return Some(Taken { job, cancel }),
-                Err(failure) => {
-                    error!(tag = %Tag::Queue, "{id} cannot be read back: {}", chain(&failure));
-                    self.finish(id, JobReport::faulted(Fault::Store)).await;
-                }
-            }
-        }
-    }
-
-    /// Ends a job: status, output and times become visible in one step, after the store has them. The first ending
-    /// counts; another one changes nothing.
-    pub async fn finish(&self, id: JobId, report: JobReport) {
-        let Some(ended) = self.begin_end(id, report, true) else { return };
-        self.publish(ended).await;
-    }
-
-    /// Asks for the end of a submission: one that waits ends here, a running one is told, an ended one stays as it is.
-    /// Whether there was anything to ask.
-    pub async fn cancel(&self, id: JobId) -> bool {
-        if let Some(ended) = self.begin_end(id, JobReport::cancelled(), false) {
-            self.publish(ended).await;
-            return true;
-        }
-        let inner = self.lock();
-        inner.live.get(&id).inspect(|live| live.cancel.cancel()).is_some()
+        ledger.line_up().await?;
+        Ok(ledger)
     }
 
     /// A submission as it stands.
@@ -194,10 +103,20 @@ impl Ledger {
     /// # Errors
     /// Those of reading the store.
     pub async fn lookup(&self, id: JobId) -> Result<Option<Arc<Submission>>, StoreError> {
-        let live = self.lock().live.get(&id).map(|live| Arc::clone(&live.submission));
-        match live {
+        match self.live(id) {
             Some(submission) => Ok(Some(submission)),
-            None => self.store.get(id).await,
+            None => Ok(self.store.get(id).await?.map(at_rest)),
+        }
+    }
+
+    /// The same without the report, which may be large.
+    ///
+    /// # Errors
+    /// Those of reading the store.
+    pub async fn status(&self, id: JobId) -> Result<Option<Arc<Submission>>, StoreError> {
+        match self.live(id) {
+            Some(submission) => Ok(Some(submission)),
+            None => Ok(self.store.peek(id).await?.map(|kept| at_rest(Arc::new(kept.submission)))),
         }
     }
 
@@ -207,149 +126,53 @@ impl Ledger {
         let inner = self.lock();
         Stats {
             queued: self.queue.len(),
-            pending: inner.pending.len(),
+            pending: usize::try_from(inner.behind).unwrap_or_default(),
             workers: self.capacity.workers.get(),
             running: inner.running,
             submissions: inner.submissions,
         }
     }
 
-    /// Whether submissions are still accepted.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        !self.lock().closed
+    /// Whether submissions are accepted at the moment.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ready(&self) -> Result<(), Refusal> {
+        if self.closed.is_cancelled() {
+            return Err(Refusal::ShuttingDown);
+        }
+        if self.store.writable() { Ok(()) } else { Err(Refusal::StoreUnavailable) }
     }
 
     /// Accepts nothing more and hands out nothing more. What runs can still finish; what waits stays in the store.
     pub fn close(&self) {
-        self.lock().closed = true;
+        self.closed.cancel();
         self.queue.close();
     }
 
-    /// Tells every running job to end.
-    pub fn cancel_running(&self) {
-        for live in self.lock().live.values().filter(|live| live.submission.state == State::Running) {
+    /// Makes every running job end and wait for the next start of the service, as if it had not begun.
+    pub fn interrupt(&self) {
+        for live in self.lock().live.values_mut().filter(|live| live.submission.state == State::Running) {
+            live.interrupted = true;
             live.cancel.cancel();
         }
     }
 
-    fn reserve(&self, bytes: u64) -> Result<Place<'_>, Refusal> {
-        let mut inner = self.lock();
-        if inner.closed {
-            return Err(Refusal::ShuttingDown);
-        }
-        let waiting = inner.pending.len() + self.queue.len() + inner.storing;
-        let most = self.capacity.waiting_bytes.0;
-        // Nobody is kept out by the size of his own program alone.
-        if waiting >= self.capacity.waiting || (inner.bytes > 0 && inner.bytes.saturating_add(bytes) > most) {
-            return Err(Refusal::QueueFull { retry_after: self.retry_after(inner.usual, waiting) });
-        }
-        inner.storing += 1;
-        inner.bytes += bytes;
-        Ok(Place { ledger: self, bytes })
+    /// Ends all attempts to store what could not be stored so far.
+    pub fn give_up(&self) {
+        self.given_up.cancel();
     }
 
-    /// When one in a hundred of those that wait is likely to have gone, but at least one: who are sent away all at once
-    /// should not come back all at once for one place.
-    fn retry_after(&self, usual: Duration, waiting: usize) -> Duration {
-        let jobs = u32::try_from(waiting.div_ceil(100)).unwrap_or(u32::MAX);
-        let workers = u32::try_from(self.capacity.workers.get()).unwrap_or(u32::MAX);
-        (usual.saturating_mul(jobs) / workers).clamp(Duration::from_secs(1), LONGEST_RETRY)
+    /// Closes the store: the next start finds everything in order. To be called once every worker has ended.
+    ///
+    /// # Errors
+    /// Those of writing to the store.
+    pub async fn shut(&self) -> Result<(), StoreError> {
+        self.store.close().await
     }
 
-    fn line_up_new(&self, submission: Submission, mut place: Place<'_>) -> State {
-        self.lock().submissions += 1;
-        self.line_up(submission, std::mem::take(&mut place.bytes))
-    }
-
-    /// Puts a stored submission behind all others.
-    fn line_up(&self, mut submission: Submission, bytes: u64) -> State {
-        let mut inner = self.lock();
-        let id = submission.id;
-        let queued = inner.pending.is_empty() && self.queue.try_push(id);
-        if !queued {
-            inner.pending.push_back(id);
-        }
-        let state = if queued { State::Queued } else { State::Pending };
-        submission.state = state;
-        let (submission, cancel) = (Arc::new(submission), CancellationToken::new());
-        inner.live.insert(id, Live { submission, cancel, accepted: Instant::now(), bytes, ending: false });
-        state
-    }
-
-    /// Fills free places of the queue in order.
-    fn promote(&self, inner: &mut Inner) {
-        while let Some(id) = inner.pending.front().copied() {
-            if !self.queue.try_push(id) {
-                return;
-            }
-            inner.pending.pop_front();
-            if let Some(live) = inner.live.get_mut(&id) {
-                Arc::make_mut(&mut live.submission).state = State::Queued;
-            }
-        }
-    }
-
-    fn start(&self, id: JobId) -> Option<(CancellationToken, SystemTime)> {
-        let mut inner = self.lock();
-        self.promote(&mut inner);
-        let live = inner.live.get_mut(&id).filter(|live| !live.ending)?;
-        let submission = Arc::make_mut(&mut live.submission);
-        let at = submission.queued_at + live.accepted.elapsed();
-        submission.state = State::Running;
-        submission.started_at = Some(at);
-        let (cancel, bytes) = (live.cancel.clone(), live.bytes);
-        inner.bytes -= bytes;
-        inner.running += 1;
-        Some((cancel, at))
-    }
-
-    /// Claims the ending of a submission that runs (`running`) or waits, and makes its ended form, not yet visible.
-    fn begin_end(&self, id: JobId, report: JobReport, running: bool) -> Option<Arc<Submission>> {
-        let mut inner = self.lock();
-        let live = inner.live.get_mut(&id)?;
-        if live.ending || (live.submission.state == State::Running) != running {
-            return None;
-        }
-        live.ending = true;
-        let mut ended = Submission::clone(&live.submission);
-        ended.state = if report.succeeded() { State::Completed } else { State::Failed };
-        ended.completed_at = Some(ended.queued_at + live.accepted.elapsed());
-        ended.report = Some(report);
-        if !running {
-            inner.bytes -= live.bytes;
-            if !self.queue.remove(id) {
-                inner.pending.retain(|other| *other != id);
-            }
-        }
-        self.promote(&mut inner);
-        Some(Arc::new(ended))
-    }
-
-    async fn publish(&self, ended: Arc<Submission>) {
-        let id = ended.id;
-        let mut pauses = STORE_AGAIN.iter();
-        while let Err(failure) = self.store.ended(Arc::clone(&ended)).await {
-            error!(tag = %Tag::Result(id), "the ending was not stored: {}", chain(&failure));
-            let Some(pause) = pauses.next() else {
-                // Better an answer that a restart forgets than none.
-                self.keep_in_memory(ended);
-                return;
-            };
-            tokio::time::sleep(*pause).await;
-        }
-        info!(tag = %Tag::Result(id), "{}", ended.state.as_str());
-        let mut inner = self.lock();
-        inner.live.remove(&id);
-        inner.ran(&ended);
-    }
-
-    fn keep_in_memory(&self, ended: Arc<Submission>) {
-        let mut inner = self.lock();
-        inner.ran(&ended);
-        if let Some(live) = inner.live.get_mut(&ended.id) {
-            live.submission = ended;
-        }
+    fn live(&self, id: JobId) -> Option<Arc<Submission>> {
+        self.lock().live.get(&id).map(|live| Arc::clone(&live.submission))
     }
 
     /// Nothing inside the lock can panic half-way, so a poisoned lock still guards a whole value.
@@ -358,33 +181,14 @@ impl Ledger {
     }
 }
 
-impl Inner {
-    /// Accounts for the end of a job that ran.
-    fn ran(&mut self, ended: &Submission) {
-        let (Some(from), Some(to)) = (ended.started_at, ended.completed_at) else { return };
-        self.running -= 1;
-        self.usual = (self.usual * 7 + to.duration_since(from).unwrap_or_default()) / 8;
+/// What the store has of a submission that is neither in the queue nor running: it waits, whatever note there is of a
+/// start, or it has ended.
+fn at_rest(mut submission: Arc<Submission>) -> Arc<Submission> {
+    if !submission.state.ended() {
+        let waiting = Arc::make_mut(&mut submission);
+        (waiting.state, waiting.started_at) = (State::Pending, None);
     }
-}
-
-/// A place among those that wait, held while the store writes; also given back when the client goes away meanwhile.
-#[derive(Debug)]
-struct Place<'a> {
-    ledger: &'a Ledger,
-    /// What it counts for until the submission itself does.
-    bytes: u64,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut inner = self.ledger.lock();
-        inner.storing -= 1;
-        inner.bytes -= self.bytes;
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    submission
 }
 
 #[cfg(test)]

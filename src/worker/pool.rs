@@ -1,9 +1,12 @@
 //! The workers: each takes a job, runs it, hands the report in and clears up, until the ledger gives no more.
 
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +19,8 @@ use crate::telemetry::Tag;
 
 /// Jobs of each worker whose containers are being cleared away at the same time.
 const CLEARING: usize = 2;
+/// How long what a job left waits for its answer to be stored.
+const ANSWER: Duration = Duration::from_millis(100);
 
 /// A fixed number of workers over one sandbox.
 #[derive(Debug)]
@@ -87,9 +92,14 @@ impl Worker {
             };
             // Before the ending is visible: who saw the job can rely on what readiness says.
             self.health.saw(&report);
-            self.ledger.finish(id, report).await;
+            // The answer first; but what the job left does not wait for a disk that is full.
+            let mut finished = pin!(self.ledger.finish(id, report));
+            let stored = timeout(ANSWER, finished.as_mut()).await.is_ok();
             if let Some(leftovers) = leftovers {
                 self.clear(leftovers).await;
+            }
+            if !stored {
+                finished.await;
             }
         }
         tracing::debug!(%tag, "ended");

@@ -9,17 +9,20 @@
 mod support;
 
 mod added_language;
+mod cancel;
 mod compile;
 mod endings;
 mod faults;
 mod files;
 mod java;
+mod keys;
 mod limits;
 mod no_cgroup;
 mod output;
 mod python;
 mod readiness;
 mod refusals;
+mod restart;
 mod routes;
 mod run_command;
 mod self_test;

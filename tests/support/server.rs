@@ -27,7 +27,7 @@ pub struct Server {
     guard: Guard,
     /// Every address that it said it listens on.
     pub addresses: Vec<SocketAddr>,
-    home: TempDir,
+    home: Option<TempDir>,
     logs: TempDir,
     _place: Place,
 }
@@ -61,6 +61,14 @@ impl Server {
         }
     }
 
+    /// Starts on the home that another one has left.
+    pub fn start_at(settings: &Settings, home: TempDir) -> Self {
+        match Self::try_start_at(settings, &[], Place::shared(), home) {
+            Ok(server) => server,
+            Err(failed) => panic!("the server did not start again ({:?}); its log:\n{}", failed.status, failed.log),
+        }
+    }
+
     /// Starts and waits until it listens or ends.
     pub fn try_start(settings: &Settings, place: Place) -> Result<Self, NotStarted> {
         Self::try_start_with(settings, &[], place)
@@ -68,7 +76,16 @@ impl Server {
 
     /// The same with arguments of the command line.
     pub fn try_start_with(settings: &Settings, arguments: &[&str], place: Place) -> Result<Self, NotStarted> {
-        let home = account::directory("home");
+        Self::try_start_at(settings, arguments, place, account::directory("home"))
+    }
+
+    /// The same on this home.
+    pub fn try_start_at(
+        settings: &Settings,
+        arguments: &[&str],
+        place: Place,
+        home: TempDir,
+    ) -> Result<Self, NotStarted> {
         let logs = account::directory("log");
         let log = fs::File::create(logs.path().join("log")).expect("a file for the log");
         let mut command = settings.command(home.path());
@@ -86,7 +103,7 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(5));
         };
-        let mut server = Self { child: Some(child), guard, addresses, home, logs, _place: place };
+        let mut server = Self { child: Some(child), guard, addresses, home: Some(home), logs, _place: place };
         if server.addresses.is_empty() || status.is_some() {
             let log = server.log();
             server.end(Signal::SIGKILL);
@@ -114,7 +131,13 @@ impl Server {
 
     /// The directory that it keeps everything in.
     pub fn home(&self) -> &Path {
-        self.home.path()
+        self.home.as_ref().expect("a server that was not left").path()
+    }
+
+    /// Ends it with `signal`; the home stays for another one.
+    pub fn leave(mut self, signal: Signal) -> TempDir {
+        self.end(signal);
+        self.home.take().expect("a server that was not left")
     }
 
     /// Everything it has printed.

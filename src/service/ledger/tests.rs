@@ -1,18 +1,20 @@
-//! The ledger against a simple model, over random orders of events.
+//! The ledger event by event, over a store in memory; `model` holds it against a simple model in random orders.
+
+mod model;
 
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use proptest::prelude::*;
-
+use super::accept::LONGEST_RETRY;
 use super::*;
-use crate::model::{Enforcement, Evidence, Outcome, StepReport, Verdict};
+use crate::model::{Enforcement, Evidence, Fault, IdempotencyKey, JobReport, Outcome, StepReport, Verdict};
 use crate::service::admit::tests::{Two, limits, request};
-use crate::store::Answer;
 use crate::store::memory::MemoryStore;
+use crate::store::{Answer, Inserted, Inventory, Kept, New, Start};
 
 fn admission() -> Admission {
     Admission::new(Arc::new(Two), "python".into(), BTreeMap::new())
@@ -35,95 +37,21 @@ fn ledger(queue: usize, waiting: usize) -> Ledger {
 }
 
 fn admit(ledger: &Ledger) -> Result<JobId, Refusal> {
-    now(ledger.admit(request("python", "x"))).unwrap()
+    now(ledger.admit(request("python", "x"), None)).unwrap()
+}
+
+fn look(ledger: &Ledger, id: JobId) -> Arc<Submission> {
+    now(ledger.lookup(id)).unwrap().unwrap().unwrap()
 }
 
 fn state(ledger: &Ledger, id: JobId) -> State {
-    now(ledger.lookup(id)).unwrap().unwrap().unwrap().state
+    look(ledger, id).state
 }
 
 fn ran(verdict: Verdict) -> JobReport {
     let (evidence, limits) = (Evidence::default(), limits(100));
     let step = StepReport { verdict, evidence, limits, enforcement: Enforcement::CgroupV2 };
     JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    Admit,
-    Take,
-    Finish(usize, bool),
-    Cancel(usize),
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        4 => Just(Event::Admit),
-        3 => Just(Event::Take),
-        3 => (any::<usize>(), any::<bool>()).prop_map(|(at, well)| Event::Finish(at, well)),
-        1 => any::<usize>().prop_map(Event::Cancel),
-    ]
-}
-
-proptest! {
-    /// Against a model that keeps one list of what waits: its first places are the queue.
-    #[test]
-    fn any_order_of_events(queue in 1_usize..4, waiting in 1_usize..8, events in proptest::collection::vec(event(), 0..80)) {
-        let ledger = ledger(queue, waiting);
-        let (mut all, mut waits, mut runs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut ended: HashMap<JobId, State> = HashMap::new();
-        for event in events {
-            match event {
-                Event::Admit => match admit(&ledger) {
-                    Ok(id) => {
-                        prop_assert!(waits.len() < waiting);
-                        all.push(id);
-                        waits.push(id);
-                    }
-                    Err(refusal) => {
-                        let full = matches!(refusal, Refusal::QueueFull { .. });
-                        prop_assert!(full && waits.len() == waiting);
-                    }
-                },
-                Event::Take => {
-                    let taken = now(ledger.take()).map(|taken| taken.unwrap().job.id);
-                    prop_assert_eq!(taken, waits.first().copied());
-                    runs.extend(waits.drain(..waits.len().min(1)));
-                }
-                Event::Finish(at, well) if !runs.is_empty() => {
-                    let id = runs.remove(at % runs.len());
-                    now(ledger.finish(id, ran(if well { Verdict::Ok } else { Verdict::Signal(9) }))).unwrap();
-                    ended.insert(id, if well { State::Completed } else { State::Failed });
-                }
-                Event::Cancel(at) if !all.is_empty() => {
-                    let id = all[at % all.len()];
-                    prop_assert_eq!(now(ledger.cancel(id)).unwrap(), !ended.contains_key(&id));
-                    if waits.contains(&id) {
-                        waits.retain(|other| *other != id);
-                        ended.insert(id, State::Failed);
-                    }
-                }
-                Event::Finish(..) | Event::Cancel(_) => {}
-            }
-            for id in &all {
-                let place = waits.iter().position(|other| other == id);
-                let expected = match (ended.get(id), place) {
-                    (Some(state), _) => *state,
-                    (None, Some(place)) if place < queue => State::Queued,
-                    (None, Some(_)) => State::Pending,
-                    (None, None) => State::Running,
-                };
-                let seen = now(ledger.lookup(*id)).unwrap().unwrap().unwrap();
-                prop_assert_eq!(seen.state, expected);
-                prop_assert_eq!(seen.completed_at.is_some(), expected.ended());
-                prop_assert_eq!(seen.report.is_some(), expected.ended());
-                prop_assert!(seen.started_at.is_some() || expected != State::Running);
-            }
-            let stats = ledger.stats();
-            prop_assert_eq!((stats.queued, stats.running), (waits.len().min(queue), runs.len()));
-            prop_assert_eq!((stats.pending, stats.submissions), (waits.len() - stats.queued, all.len() as u64));
-        }
-    }
 }
 
 #[tokio::test]
@@ -133,13 +61,14 @@ async fn a_waiting_worker_gets_the_next_submission_and_closing_sends_it_home() {
     let first =
         tokio::spawn(async move { (worker.take().await.map(|taken| taken.job.id), worker.take().await.is_none()) });
     tokio::task::yield_now().await;
-    let id = ledger.admit(request("python", "x")).await.unwrap();
+    let id = ledger.admit(request("python", "x"), None).await.unwrap();
     while state(&ledger, id) != State::Running {
         tokio::task::yield_now().await;
     }
     ledger.close();
     assert_eq!(first.await.unwrap(), (Some(id), true));
     assert_eq!(admit(&ledger), Err(Refusal::ShuttingDown));
+    assert_eq!(ledger.ready(), Err(Refusal::ShuttingDown));
     ledger.finish(id, ran(Verdict::Ok)).await;
     assert_eq!(state(&ledger, id), State::Completed);
     assert_eq!(ledger.stats().submissions, 1);
@@ -152,8 +81,6 @@ fn a_newcomer_does_not_overtake_what_is_pending() {
     let ids = [(); 2].map(|()| admit(&ledger).unwrap());
     assert_eq!(now(ledger.queue.pop()).unwrap(), Some(ids[0]));
     let newcomer = admit(&ledger).unwrap();
-    assert_eq!(state(&ledger, newcomer), State::Pending);
-    ledger.start(ids[0]).unwrap();
     assert_eq!((state(&ledger, ids[1]), state(&ledger, newcomer)), (State::Queued, State::Pending));
 }
 
@@ -168,7 +95,7 @@ fn a_refused_submission_is_not_counted_and_hears_when_to_come_again() {
     assert_eq!(admit(&ledger), Err(Refusal::QueueFull { retry_after: Duration::from_millis(4500) }));
     ledger.lock().usual = Duration::from_secs(9000);
     assert_eq!(admit(&ledger), Err(Refusal::QueueFull { retry_after: LONGEST_RETRY }));
-    assert!(now(ledger.admit(request("ruby", "x"))).unwrap().is_err());
+    assert!(now(ledger.admit(request("ruby", "x"), None)).unwrap().is_err());
     assert_eq!(ledger.stats().submissions, 2);
 }
 
@@ -192,12 +119,12 @@ fn who_is_sent_away_comes_again_when_a_hundredth_of_what_waits_has_gone() {
 fn the_bytes_of_what_waits_are_given_back_by_every_way_out() {
     let store = Arc::new(MemoryStore::new());
     let ledger = now(Ledger::open(admission(), capacity(1, 10), store.clone())).unwrap().unwrap();
-    let send = |size: usize| now(ledger.admit(request("python", &"x".repeat(size)))).unwrap();
+    let send = |size: usize| now(ledger.admit(request("python", &"x".repeat(size)), None)).unwrap();
     let ids: Vec<_> = [400, 300, 300].map(|size| send(size).unwrap()).into();
     assert!(matches!(send(1), Err(Refusal::QueueFull { .. })));
     now(ledger.take()).unwrap().unwrap();
     assert_eq!(ledger.lock().bytes, 600);
-    assert!(now(ledger.cancel(ids[2])).unwrap());
+    now(ledger.cancel(ids[2])).unwrap().unwrap();
     assert_eq!(ledger.lock().bytes, 300);
     // What a restart takes up counts again, also what was running.
     let again = now(Ledger::open(admission(), capacity(1, 10), store)).unwrap().unwrap();
@@ -209,14 +136,61 @@ fn only_the_first_ending_counts_and_a_running_job_is_told() {
     let ledger = ledger(1, 2);
     let id = admit(&ledger).unwrap();
     let taken = now(ledger.take()).unwrap().unwrap();
-    assert!(now(ledger.cancel(id)).unwrap() && taken.cancel.is_cancelled());
-    assert_eq!(state(&ledger, id), State::Running);
+    let told = now(ledger.cancel(id)).unwrap().unwrap().unwrap();
+    assert!(told.state == State::Running && taken.cancel.is_cancelled());
     now(ledger.finish(id, ran(Verdict::Ok))).unwrap();
     now(ledger.finish(id, ran(Verdict::ExitStatus(1)))).unwrap();
     assert_eq!(state(&ledger, id), State::Completed);
-    let ended = now(ledger.lookup(id)).unwrap().unwrap().unwrap();
+    let ended = look(&ledger, id);
     assert!(ended.queued_at <= ended.started_at.unwrap() && ended.started_at <= ended.completed_at);
     assert_eq!(ledger.stats().running, 0);
+}
+
+#[test]
+fn what_waits_can_be_cancelled_in_the_queue_and_behind_it() {
+    let ledger = ledger(1, 9);
+    let ids = [(); 4].map(|()| admit(&ledger).unwrap());
+    for id in [ids[2], ids[0], ids[0]] {
+        let ended = now(ledger.cancel(id)).unwrap().unwrap().unwrap();
+        assert_eq!((ended.state, ended.started_at), (State::Failed, None));
+        assert_eq!(look(&ledger, id).report, Some(JobReport::cancelled()));
+    }
+    assert_eq!(now(ledger.cancel(JobId::random())).unwrap().unwrap().map(|found| found.id), None);
+    assert_eq!((state(&ledger, ids[1]), state(&ledger, ids[3])), (State::Queued, State::Pending));
+    let stats = ledger.stats();
+    assert_eq!((stats.queued, stats.pending, stats.running, stats.submissions), (1, 1, 0, 4));
+    for id in [ids[1], ids[3]] {
+        assert_eq!(now(ledger.take()).unwrap().unwrap().job.id, id);
+    }
+    assert!(now(ledger.take()).is_none());
+}
+
+/// What waits behind the queue is not in memory.
+#[test]
+fn only_the_queue_and_what_runs_are_in_memory() {
+    let ledger = ledger(3, 1000);
+    let ids: Vec<_> = (0..500).map(|_| admit(&ledger).unwrap()).collect();
+    now(ledger.take()).unwrap().unwrap();
+    assert_eq!(ledger.lock().live.len(), 4);
+    assert_eq!((ledger.stats().queued, ledger.stats().pending), (3, 496));
+    assert_eq!((state(&ledger, ids[4]), state(&ledger, ids[3])), (State::Pending, State::Queued));
+}
+
+#[test]
+fn the_same_key_is_the_same_submission() {
+    let ledger = ledger(1, 2);
+    let key = |name: &str, body: u8| Some(IdempotencyKey { name: name.into(), body: [body; 32] });
+    let submit = |key| now(ledger.admit(request("python", "x"), key)).unwrap();
+    let first = submit(key("a", 1)).unwrap();
+    assert_eq!(submit(key("a", 1)), Ok(first));
+    assert_eq!(submit(key("a", 2)), Err(Refusal::KeyReused));
+    assert_ne!(submit(key("b", 1)).unwrap(), first);
+    // It is known also when there is no place for another one, and after its end.
+    assert!(matches!(submit(key("c", 1)), Err(Refusal::QueueFull { .. })));
+    now(ledger.take()).unwrap().unwrap();
+    now(ledger.finish(first, ran(Verdict::Ok))).unwrap();
+    assert_eq!(submit(key("a", 1)), Ok(first));
+    assert_eq!(ledger.stats().submissions, 2);
 }
 
 #[test]
@@ -233,9 +207,60 @@ fn a_new_ledger_over_an_old_store_takes_up_what_had_not_ended() {
         ids.iter().map(|id| state(&after, *id)).collect::<Vec<_>>(),
         [State::Completed, State::Queued, State::Pending, State::Pending]
     );
-    assert_eq!(now(after.lookup(ids[1])).unwrap().unwrap().unwrap().started_at, None);
+    assert_eq!(look(&after, ids[1]).started_at, None);
+    assert_eq!(look(&after, ids[1]).queued_at, look(&before, ids[1]).queued_at);
     assert_eq!(after.stats().submissions, 4);
     assert_eq!(now(after.take()).unwrap().unwrap().job.id, ids[1]);
+}
+
+#[test]
+fn a_job_that_takes_the_service_down_runs_three_times() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let open = || now(Ledger::open(admission(), capacity(1, 10), Arc::clone(&store))).unwrap().unwrap();
+    let (bad, good) = {
+        let ledger = open();
+        let both = (admit(&ledger).unwrap(), admit(&ledger).unwrap());
+        now(ledger.take()).unwrap().unwrap();
+        both
+    };
+    for _ in 0..2 {
+        assert_eq!(now(open().take()).unwrap().unwrap().job.id, bad);
+    }
+    let ledger = open();
+    let ended = look(&ledger, bad);
+    assert_eq!((ended.state, &ended.report), (State::Failed, &Some(JobReport::faulted(Fault::Interrupted))));
+    assert!(ended.started_at.is_some() && ended.started_at <= ended.completed_at);
+    assert_eq!(now(ledger.take()).unwrap().unwrap().job.id, good);
+}
+
+#[test]
+fn what_a_shutdown_interrupts_runs_again_and_is_not_counted_as_an_attempt() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let mut id = None;
+    for _ in 0..5 {
+        let ledger = now(Ledger::open(admission(), capacity(1, 10), Arc::clone(&store))).unwrap().unwrap();
+        let id = *id.get_or_insert_with(|| admit(&ledger).unwrap());
+        let taken = now(ledger.take()).unwrap().unwrap();
+        assert_eq!(taken.job.id, id);
+        ledger.close();
+        ledger.interrupt();
+        assert!(taken.cancel.is_cancelled());
+        now(ledger.finish(id, ran(Verdict::Cancelled))).unwrap();
+        assert_eq!(state(&ledger, id), State::Pending);
+        now(ledger.shut()).unwrap().unwrap();
+    }
+    // What ends by itself after all has ended, and what a client has cancelled is cancelled.
+    for (cancel, verdict) in [(false, Verdict::Ok), (true, Verdict::Cancelled)] {
+        let ledger = ledger(1, 1);
+        let id = admit(&ledger).unwrap();
+        now(ledger.take()).unwrap().unwrap();
+        if cancel {
+            now(ledger.cancel(id)).unwrap().unwrap();
+        }
+        ledger.interrupt();
+        now(ledger.finish(id, ran(verdict))).unwrap();
+        assert!(state(&ledger, id).ended(), "{verdict:?}");
+    }
 }
 
 /// A store that can be told to fail, and whose writes of an ending fail a number of times.
@@ -244,6 +269,7 @@ struct Failing {
     inner: MemoryStore,
     full: AtomicBool,
     endings: AtomicUsize,
+    reads: AtomicUsize,
     lost: AtomicBool,
 }
 
@@ -251,31 +277,55 @@ fn disk_full<'a, T: Send + 'a>() -> Answer<'a, T> {
     Box::pin(ready(Err(StoreError::Write("disk full".into()))))
 }
 
+fn fails(times: &AtomicUsize) -> bool {
+    times.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+}
+
 impl Store for Failing {
-    fn insert(&self, submission: Submission, job: Job) -> Answer<'_, ()> {
-        if self.full.load(Ordering::Relaxed) { disk_full() } else { self.inner.insert(submission, job) }
+    fn insert(&self, new: New) -> Answer<'_, Inserted> {
+        if self.full.load(Ordering::Relaxed) { disk_full() } else { self.inner.insert(new) }
     }
-    fn started(&self, id: JobId, at: SystemTime) -> Answer<'_, ()> {
-        if self.full.load(Ordering::Relaxed) { disk_full() } else { self.inner.started(id, at) }
+    fn started(&self, start: Start, lazy: bool) -> Answer<'_, ()> {
+        if !lazy && self.full.load(Ordering::Relaxed) { disk_full() } else { self.inner.started(start, lazy) }
     }
     fn ended(&self, submission: Arc<Submission>) -> Answer<'_, ()> {
-        let fails = self.endings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-        if fails { disk_full() } else { self.inner.ended(submission) }
+        if fails(&self.endings) { disk_full() } else { self.inner.ended(submission) }
+    }
+    fn put_back(&self, id: JobId, attempts: u8) -> Answer<'_, ()> {
+        self.inner.put_back(id, attempts)
     }
     fn job(&self, id: JobId) -> Answer<'_, Job> {
         if self.lost.swap(false, Ordering::Relaxed) {
             return Box::pin(ready(Err(StoreError::Missing(id))));
+        }
+        if fails(&self.reads) {
+            return Box::pin(ready(Err(StoreError::Read("no disk".into()))));
         }
         self.inner.job(id)
     }
     fn get(&self, id: JobId) -> Answer<'_, Option<Arc<Submission>>> {
         self.inner.get(id)
     }
-    fn unfinished(&self) -> Answer<'_, Vec<Submission>> {
-        self.inner.unfinished()
+    fn peek(&self, id: JobId) -> Answer<'_, Option<Kept>> {
+        self.inner.peek(id)
     }
-    fn count(&self) -> Answer<'_, u64> {
-        self.inner.count()
+    fn find(&self, key: IdempotencyKey) -> Answer<'_, Option<Inserted>> {
+        self.inner.find(key)
+    }
+    fn line(&self, after: Place, most: usize) -> Answer<'_, Vec<Kept>> {
+        self.inner.line(after, most)
+    }
+    fn inventory(&self) -> Answer<'_, Inventory> {
+        self.inner.inventory()
+    }
+    fn begin(&self, workers: usize) -> Answer<'_, ()> {
+        self.inner.begin(workers)
+    }
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
+    }
+    fn writable(&self) -> bool {
+        !self.full.load(Ordering::Relaxed)
     }
 }
 
@@ -285,8 +335,10 @@ fn what_the_store_does_not_take_is_not_accepted() {
     let ledger = now(Ledger::open(admission(), capacity(1, 1), store.clone())).unwrap().unwrap();
     store.full.store(true, Ordering::Relaxed);
     assert_eq!(admit(&ledger), Err(Refusal::StoreUnavailable));
+    assert_eq!(ledger.ready(), Err(Refusal::StoreUnavailable));
     assert_eq!((ledger.stats().submissions, ledger.stats().queued), (0, 0));
     store.full.store(false, Ordering::Relaxed);
+    assert_eq!(ledger.ready(), Ok(()));
     admit(&ledger).unwrap();
     store.full.store(true, Ordering::Relaxed);
     assert!(now(ledger.take()).unwrap().is_some(), "a start that is not stored holds nothing up");
@@ -299,27 +351,52 @@ fn a_job_that_cannot_be_read_back_ends_as_a_fault_and_the_next_one_runs() {
     let ids = [admit(&ledger).unwrap(), admit(&ledger).unwrap()];
     store.lost.store(true, Ordering::Relaxed);
     assert_eq!(now(ledger.take()).unwrap().unwrap().job.id, ids[1]);
-    let lost = now(ledger.lookup(ids[0])).unwrap().unwrap().unwrap();
+    let lost = look(&ledger, ids[0]);
     assert_eq!((lost.state, lost.report.clone().unwrap().outcome), (State::Failed, Outcome::Faulted(Fault::Store)));
 }
 
-#[tokio::test]
-async fn an_ending_is_invisible_until_it_is_stored_and_is_tried_again() {
-    for (failures, in_store) in [(2, true), (STORE_AGAIN.len() + 1, false)] {
-        let store = Arc::new(Failing::default());
-        let ledger = Ledger::open(admission(), capacity(1, 1), store.clone()).await.unwrap();
-        let id = ledger.admit(request("c", "x")).await.unwrap();
-        ledger.take().await.unwrap();
-        store.endings.store(failures, Ordering::Relaxed);
-        let mut finish = pin!(ledger.finish(id, ran(Verdict::Ok)));
-        assert!(now(finish.as_mut()).is_none());
-        assert_eq!((state(&ledger, id), ledger.stats().running), (State::Running, 1));
-        // Another ending while the first is being stored changes nothing, and does not wait for it.
-        now(ledger.finish(id, ran(Verdict::ExitStatus(1)))).unwrap();
-        assert_eq!(state(&ledger, id), State::Running);
-        finish.await;
-        assert_eq!((state(&ledger, id), ledger.stats().running), (State::Completed, 0));
-        assert_eq!(store.get(id).await.unwrap().unwrap().state.ended(), in_store);
-        ledger.admit(request("c", "x")).await.unwrap();
-    }
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_cannot_be_read_for_a_while_is_no_fault() {
+    let store = Arc::new(Failing::default());
+    let ledger = Ledger::open(admission(), capacity(1, 9), store.clone()).await.unwrap();
+    let id = ledger.admit(request("c", "x"), None).await.unwrap();
+    store.reads.store(9, Ordering::Relaxed);
+    assert_eq!(ledger.take().await.unwrap().job.id, id);
+    // One that the end of the service finds so waits for the next start.
+    let id = ledger.admit(request("c", "x"), None).await.unwrap();
+    store.reads.store(usize::MAX, Ordering::Relaxed);
+    ledger.close();
+    assert!(ledger.take().await.is_none());
+    assert_eq!((state(&ledger, id), ledger.stats().running), (State::Queued, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ending_is_invisible_until_it_is_stored_however_long_that_takes() {
+    let store = Arc::new(Failing::default());
+    let ledger = Ledger::open(admission(), capacity(1, 1), store.clone()).await.unwrap();
+    let id = ledger.admit(request("c", "x"), None).await.unwrap();
+    ledger.take().await.unwrap();
+    store.endings.store(100, Ordering::Relaxed);
+    let mut finish = pin!(ledger.finish(id, ran(Verdict::Ok)));
+    assert!(now(finish.as_mut()).is_none());
+    assert_eq!((state(&ledger, id), ledger.stats().running), (State::Running, 1));
+    // Another ending while the first is being stored changes nothing, and does not wait for it.
+    now(ledger.finish(id, ran(Verdict::ExitStatus(1)))).unwrap();
+    assert_eq!(state(&ledger, id), State::Running);
+    finish.await;
+    assert_eq!((state(&ledger, id), ledger.stats().running), (State::Completed, 0));
+    assert!(store.get(id).await.unwrap().unwrap().state.ended());
+    ledger.admit(request("c", "x"), None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_ends_does_not_wait_for_a_full_disk_for_ever() {
+    let store = Arc::new(Failing::default());
+    let ledger = Ledger::open(admission(), capacity(1, 1), store.clone()).await.unwrap();
+    let id = ledger.admit(request("c", "x"), None).await.unwrap();
+    ledger.take().await.unwrap();
+    store.endings.store(usize::MAX, Ordering::Relaxed);
+    let (finished, ()) = tokio::join!(ledger.finish(id, ran(Verdict::Ok)), async { ledger.give_up() });
+    let () = finished;
+    assert_eq!((state(&ledger, id), ledger.stats().running), (State::Pending, 0));
 }

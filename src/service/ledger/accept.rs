@@ -1,0 +1,118 @@
+//! From a request to a stored submission with a place in the line.
+
+use std::time::{Duration, SystemTime};
+
+use tracing::{error, info};
+
+use super::{Ledger, Refusal, State, Submission};
+use crate::model::{IdempotencyKey, JobId};
+use crate::service::Request;
+use crate::store::{Inserted, New};
+use crate::telemetry::{Tag, chain};
+
+/// What a client is told to wait at most before it tries again.
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+impl Ledger {
+    /// Accepts a submission: once this answers with an id, the store has it. With a key that was seen before it answers
+    /// with the id of then. To be driven to its end: a submission that the store took while the future was dropped waits
+    /// for the next start of the service.
+    ///
+    /// # Errors
+    /// Each [`Refusal`] but [`Refusal::InvalidBody`]; a refused submission is not counted.
+    pub async fn admit(&self, request: Request, key: Option<IdempotencyKey>) -> Result<JobId, Refusal> {
+        if let Some(key) = &key {
+            let found = self.store.find(key.clone()).await.map_err(|failure| unavailable(&failure))?;
+            if let Some(known) = found.and_then(of_key) {
+                return known;
+            }
+        }
+        let job = self.admission.job(request)?;
+        let place = self.reserve(job.size())?;
+        let (id, language) = (job.id, job.language.clone());
+        let submission = Submission {
+            id,
+            language: language.clone(),
+            state: State::Pending,
+            queued_at: SystemTime::now(),
+            started_at: None,
+            completed_at: None,
+            report: None,
+        };
+        let inserted = self.store.insert(New { submission, job, key }).await;
+        if let Some(known) = inserted.map_err(|failure| unavailable(&failure)).map(of_key)? {
+            return known;
+        }
+        place.fill();
+        if let Err(failure) = self.line_up().await {
+            // It is accepted all the same; the next one that looks for work lines it up.
+            error!(tag = %Tag::Queue, "{id} is not in the queue yet: {}", chain(&failure));
+        }
+        let state = self.live(id).map_or(State::Pending, |live| live.state);
+        info!(tag = %Tag::Queue, "{id} {} {language}", state.as_str());
+        Ok(id)
+    }
+
+    fn reserve(&self, bytes: u64) -> Result<Reserved<'_>, Refusal> {
+        if self.closed.is_cancelled() {
+            return Err(Refusal::ShuttingDown);
+        }
+        let mut inner = self.lock();
+        let (waiting, most) = (inner.waiting(self.queue.len()), self.capacity.waiting_bytes.0);
+        // Nobody is kept out by the size of his own program alone.
+        if waiting >= self.capacity.waiting || (inner.bytes > 0 && inner.bytes.saturating_add(bytes) > most) {
+            return Err(Refusal::QueueFull { retry_after: self.retry_after(inner.usual, waiting) });
+        }
+        inner.storing += 1;
+        inner.bytes += bytes;
+        Ok(Reserved { ledger: self, bytes })
+    }
+
+    /// When one in a hundred of those that wait is likely to have gone, but at least one: who are sent away all at once
+    /// should not come back all at once for one place.
+    pub(super) fn retry_after(&self, usual: Duration, waiting: usize) -> Duration {
+        let jobs = u32::try_from(waiting.div_ceil(100)).unwrap_or(u32::MAX);
+        let workers = u32::try_from(self.capacity.workers.get()).unwrap_or(u32::MAX);
+        (usual.saturating_mul(jobs) / workers).clamp(Duration::from_secs(1), LONGEST_RETRY)
+    }
+}
+
+/// The answer where a key decided it.
+fn of_key(inserted: Inserted) -> Option<Result<JobId, Refusal>> {
+    match inserted {
+        Inserted::New => None,
+        Inserted::Known(id) => Some(Ok(id)),
+        Inserted::Clash => Some(Err(Refusal::KeyReused)),
+    }
+}
+
+fn unavailable(failure: &crate::store::StoreError) -> Refusal {
+    error!(tag = %Tag::Queue, "a submission was refused: {}", chain(failure));
+    Refusal::StoreUnavailable
+}
+
+/// A place among those that wait, held while the store writes; also given back when the client goes away meanwhile.
+#[derive(Debug)]
+struct Reserved<'a> {
+    ledger: &'a Ledger,
+    /// What it counts for until the submission itself does.
+    bytes: u64,
+}
+
+impl Reserved<'_> {
+    /// The submission is stored.
+    fn fill(mut self) {
+        self.bytes = 0;
+        let mut inner = self.ledger.lock();
+        inner.behind += 1;
+        inner.submissions += 1;
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.ledger.lock();
+        inner.storing -= 1;
+        inner.bytes -= self.bytes;
+    }
+}

@@ -1,0 +1,95 @@
+//! What the ledger holds in memory: what is in the queue, what runs, and what is being ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{JobId, State, Submission};
+use crate::store::{Inventory, Kept};
+
+#[derive(Debug, Default)]
+pub(super) struct Inner {
+    pub(super) live: HashMap<JobId, Live>,
+    /// Submissions that wait behind the queue. Below zero for the moment in which one is in the queue already, and its
+    /// admission has not counted it yet.
+    pub(super) behind: i64,
+    /// Admissions that wait for the store; they count as waiting.
+    pub(super) storing: usize,
+    /// Program texts and inputs of all that waits.
+    pub(super) bytes: u64,
+    pub(super) running: usize,
+    pub(super) submissions: u64,
+    /// A moving average of how long a job runs.
+    pub(super) usual: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) submission: Arc<Submission>,
+    /// How often a worker has had it, the one that has it now included.
+    pub(super) attempts: u8,
+    /// The size of its program text and input.
+    pub(super) size: u64,
+    pub(super) cancel: CancellationToken,
+    /// One moment on both clocks: later times are counted from it, so that a clock that is set back cannot make a job end
+    /// before it began.
+    pub(super) moment: (SystemTime, Instant),
+    /// Somebody is writing its ending.
+    pub(super) ending: bool,
+    /// A client wants it to end.
+    pub(super) cancelled: bool,
+    /// The service wants it to end, and to run again after the next start.
+    pub(super) interrupted: bool,
+}
+
+impl Inner {
+    pub(super) fn new(left: &Inventory) -> Self {
+        let behind = i64::try_from(left.unfinished).unwrap_or(i64::MAX);
+        let (submissions, bytes) = (left.accepted, left.size);
+        Self { behind, submissions, bytes, usual: Duration::from_secs(1), ..Self::default() }
+    }
+
+    /// How many wait, given how many are in the queue.
+    pub(super) fn waiting(&self, queued: usize) -> usize {
+        (queued + self.storing).saturating_add_signed(isize::try_from(self.behind).unwrap_or(isize::MAX))
+    }
+
+    /// A worker gives it back; it waits behind the queue.
+    pub(super) fn wait_again(&mut self, id: JobId) {
+        self.running -= 1;
+        self.behind += 1;
+        self.bytes += self.live.remove(&id).map_or(0, |live| live.size);
+    }
+
+    /// A worker has ended with a job that ran from `begun` to `ended`.
+    pub(super) fn ran(&mut self, begun: SystemTime, ended: SystemTime) {
+        self.running -= 1;
+        self.usual = (self.usual * 7 + ended.duration_since(begun).unwrap_or_default()) / 8;
+    }
+}
+
+impl Live {
+    /// Something that waits in this state.
+    pub(super) fn waiting(kept: Kept, state: State) -> Self {
+        let Kept { mut submission, attempts, size, .. } = kept;
+        (submission.state, submission.started_at) = (state, None);
+        let now = SystemTime::now().max(submission.queued_at);
+        Self {
+            submission: Arc::new(submission),
+            attempts,
+            size,
+            cancel: CancellationToken::new(),
+            moment: (now, Instant::now()),
+            ending: false,
+            cancelled: false,
+            interrupted: false,
+        }
+    }
+
+    /// The time, never before any earlier time of this submission.
+    pub(super) fn now(&self) -> SystemTime {
+        self.moment.0 + self.moment.1.elapsed()
+    }
+}

@@ -1,0 +1,47 @@
+//! What a start finds in the store of the service before it.
+//!
+//! Notes of a start are lazy, so that no job waits for one: a service that was cut off may have had jobs whose start is
+//! not in the store. Jobs are taken in order and every ending makes the notes before it durable, so these are among the
+//! first that have not ended, no more than it had workers. One attempt is put down for each, and what has an attempt does
+//! not run before the next one is durable. So no job runs more than [`ATTEMPTS`] times, however often and soon it takes the
+//! service down.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tracing::{info, warn};
+
+use crate::model::{Fault, JobReport, State, Submission};
+use crate::store::{Inventory, Kept, Store, StoreError};
+use crate::telemetry::Tag;
+
+/// How often a job is run, when the service is cut off each time.
+pub(super) const ATTEMPTS: u8 = 3;
+
+/// Puts back what was running, ends what was cut off too often, and tells what there is.
+pub(super) async fn take_up(store: &dyn Store) -> Result<Inventory, StoreError> {
+    let left = store.inventory().await?;
+    let first = store.line(0, left.workers).await?;
+    for waiting in first {
+        let noted = waiting.submission.started_at.is_some();
+        let doubtful = !left.orderly && !noted && waiting.attempts == 0;
+        let id = waiting.submission.id;
+        if noted && waiting.attempts >= ATTEMPTS {
+            warn!(tag = %Tag::Result(id), "it was cut off {} times and does not run again", waiting.attempts);
+            store.ended(Arc::new(interrupted(waiting))).await?;
+        } else if noted || doubtful {
+            if noted {
+                info!(tag = %Tag::Queue, "{id} was cut off and waits again");
+            }
+            store.put_back(id, waiting.attempts.max(u8::from(doubtful))).await?;
+        }
+    }
+    store.inventory().await
+}
+
+fn interrupted(waiting: Kept) -> Submission {
+    let Submission { queued_at, started_at, .. } = waiting.submission;
+    let end = SystemTime::now().max(started_at.unwrap_or(queued_at));
+    let report = Some(JobReport::faulted(Fault::Interrupted));
+    Submission { state: State::Failed, completed_at: Some(end), report, ..waiting.submission }
+}

@@ -1,0 +1,90 @@
+//! Reading, beside the writer: every answer comes from the last transaction that became durable.
+
+use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
+use serde::de::DeserializeOwned;
+
+use super::change::known;
+use super::tables::{
+    ACCEPTED, CHUNKS, KEYS, LINE, META, ORDERLY, Record, SUBMISSIONS, WAITING, WORKERS, chunks_of, decode,
+};
+use crate::model::{IdempotencyKey, Job, JobId, Submission};
+use crate::store::{Inserted, Inventory, Kept, Place, StoreError};
+
+/// One state of the file.
+pub(super) struct Snapshot(ReadTransaction);
+
+impl Snapshot {
+    pub(super) fn of(database: &Database) -> Result<Self, StoreError> {
+        database.begin_read().map(Self).map_err(|error| read(error.into()))
+    }
+
+    fn record(&self, id: JobId) -> Result<Option<Record>, StoreError> {
+        let bytes = self.0.open_table(SUBMISSIONS).map_err(read_any)?.get(id.number()).map_err(read_any)?;
+        bytes.map(|bytes| decode(id, bytes.value())).transpose()
+    }
+
+    /// A record that can be decoded and its chunks, which must be as long as it says.
+    fn whole<T: DeserializeOwned>(&self, id: JobId, bytes: u64) -> Result<T, StoreError> {
+        let table = self.0.open_table(CHUNKS).map_err(read_any)?;
+        let mut all = Vec::with_capacity(usize::try_from(bytes).unwrap_or_default());
+        for chunk in table.range(chunks_of(id)).map_err(read_any)? {
+            all.extend_from_slice(chunk.map_err(read_any)?.1.value());
+        }
+        if all.len() as u64 == bytes { decode(id, &all) } else { Err(StoreError::Damaged(id)) }
+    }
+
+    /// How long what belongs to it is, and whether there is a job to run.
+    pub(super) fn size(&self, id: JobId) -> Result<u64, StoreError> {
+        Ok(self.record(id)?.map_or(0, |record| record.bytes))
+    }
+
+    pub(super) fn job(&self, id: JobId) -> Result<Job, StoreError> {
+        match self.record(id)? {
+            Some(record) if !record.state.ended() => self.whole(id, record.bytes),
+            _ => Err(StoreError::Missing(id)),
+        }
+    }
+
+    pub(super) fn get(&self, id: JobId) -> Result<Option<Submission>, StoreError> {
+        let Some(record) = self.record(id)? else { return Ok(None) };
+        let report = if record.state.ended() { Some(self.whole(id, record.bytes)?) } else { None };
+        Ok(Some(Submission { report, ..record.kept(id).submission }))
+    }
+
+    pub(super) fn peek(&self, id: JobId) -> Result<Option<Kept>, StoreError> {
+        Ok(self.record(id)?.map(|record| record.kept(id)))
+    }
+
+    pub(super) fn find(&self, key: &IdempotencyKey) -> Result<Option<Inserted>, StoreError> {
+        let table = self.0.open_table(KEYS).map_err(read_any)?;
+        let found = table.get(key.name.as_str()).map_err(read_any)?;
+        found.map(|value| known(JobId::of(0), value.value(), key)).transpose()
+    }
+
+    pub(super) fn line(&self, after: Place, most: usize) -> Result<Vec<Kept>, StoreError> {
+        let table = self.0.open_table(LINE).map_err(read_any)?;
+        let mut line = Vec::new();
+        for entry in table.range(after + 1..).map_err(read_any)?.take(most) {
+            let id = JobId::of(entry.map_err(read_any)?.1.value());
+            line.push(self.record(id)?.ok_or(StoreError::Damaged(id))?.kept(id));
+        }
+        Ok(line)
+    }
+
+    pub(super) fn inventory(&self) -> Result<Inventory, StoreError> {
+        let meta = self.0.open_table(META).map_err(read_any)?;
+        let number = |name: &str| Ok(meta.get(name).map_err(read_any)?.map_or(0, |value| value.value()));
+        let unfinished = self.0.open_table(LINE).map_err(read_any)?.len().map_err(read_any)?;
+        let workers = usize::try_from(number(WORKERS)?).unwrap_or(usize::MAX);
+        let (accepted, size, orderly) = (number(ACCEPTED)?, number(WAITING)?, number(ORDERLY)? == 1);
+        Ok(Inventory { accepted, unfinished, size, workers, orderly })
+    }
+}
+
+fn read(error: Error) -> StoreError {
+    StoreError::Read(Box::new(error))
+}
+
+fn read_any(error: impl Into<Error>) -> StoreError {
+    read(error.into())
+}

@@ -1,0 +1,63 @@
+//! A sample of what is in the file, as it was written when the format was made: it must be understood for ever. Changing a
+//! model type changes the sample. One more optional field leaves the old one readable; for anything else the format
+//! needs a step in `upgrade`. `UPDATE_SAMPLE=1` writes it anew: only for a format that nobody has yet.
+
+use std::time::SystemTime;
+
+use super::super::tables::{Record, decode, encode};
+use super::*;
+
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/disk/tests/format-1.txt");
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::new(seconds, 5)
+}
+
+fn values() -> (Record, Job, JobReport) {
+    let id: JobId = "6423259c-ee14-45aa-9c90-d5e989f92aa1".parse().unwrap();
+    let job = Job { id, compile: Some(limits()), ..new("int main() {}", None).job };
+    let record = Record {
+        place: 7,
+        language: "c".into(),
+        state: State::Completed,
+        queued_at: at(1),
+        started_at: Some(at(2)),
+        completed_at: Some(at(3)),
+        attempts: 1,
+        key: Some("key".into()),
+        size: 8,
+        bytes: 9,
+    };
+    let report = ended(&new("x", None), 3, RECENT).report.clone().unwrap();
+    (record, job, report)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn a_sample_of_every_format_is_understood() {
+    let (record, job, report) = values();
+    let encoded = [encode(&record), encode(&job), encode(&report)].map(|bytes| hex(&bytes.unwrap()));
+    if std::env::var_os("UPDATE_SAMPLE").is_some() {
+        fs::write(SAMPLE, encoded.join("\n") + "\n").unwrap();
+    }
+    let sample = fs::read_to_string(SAMPLE).unwrap();
+    let kept: Vec<_> = sample.lines().map(unhex).collect();
+    let read: Record = decode(job.id, &kept[0]).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{record:?}"));
+    assert_eq!(decode::<Job>(job.id, &kept[1]).unwrap(), job);
+    assert_eq!(decode::<JobReport>(job.id, &kept[2]).unwrap(), report);
+}
+
+#[test]
+fn output_takes_no_more_room_than_it_has_bytes() {
+    let report = ended(&new("x", None), 1_000_000, RECENT).report.clone().unwrap();
+    let encoded = encode(&report).unwrap().len();
+    assert!((1_000_000..1_001_000).contains(&encoded), "{encoded} bytes");
+}
