@@ -82,8 +82,8 @@ pub struct Plan<'a> {
     pub compiled_filter: Option<&'a str>,
     /// The container's root file system, the init in it, seen by the service. No other live container has it.
     pub rootfs: &'a Path,
-    /// What becomes `/code`, seen by the service.
-    pub code: &'a Path,
+    /// What becomes `/code`, seen by the service; without it, the image's own directory is there, empty and read-only.
+    pub code: Option<&'a Path>,
     /// Whether the step may write there.
     pub code_writable: bool,
     /// Further files, read-only: where they appear, and where the service sees them. Each place is in the

@@ -54,7 +54,7 @@ fn configuration(image: &str, step: &str, ahead: &Ahead, limits: &Limits, cgroup
         seccomp: filter.clone(),
         compiled_filter: None,
         rootfs: &Path::new("/stage/roots").join(image),
-        code: Path::new("/stage/jobs/0/code"),
+        code: (!ahead.warm.as_ref().is_some_and(|kit| kit.takes_source)).then_some(Path::new("/stage/jobs/0/code")),
         code_writable: step == "compile",
         ids: Ids { root: 1, job: 2 },
         cgroup,

@@ -22,8 +22,10 @@ pub(super) fn mounts(plan: &Plan<'_>) -> Result<Vec<Mount>, OciSpecError> {
         // POSIX semaphores and shared memory live here (shm_overview(7)); Python's multiprocessing needs them.
         tmpfs("/dev/shm", plan.limits.tmp, plan.limits.tmp_inodes, &["noexec"])?,
         tmpfs("/tmp", plan.limits.tmp, plan.limits.tmp_inodes, &[])?,
-        bind(CODE_PATH, plan.code, &[code_access])?,
     ];
+    if let Some(code) = plan.code {
+        all.push(bind(CODE_PATH, code, &[code_access])?);
+    }
     for (destination, source) in plan.binds {
         all.push(bind(destination, source, &["ro"])?);
     }

@@ -65,6 +65,8 @@ pub struct Kit {
     pub argv: Vec<String>,
     /// Whether none is made before a job has asked for one.
     pub on_demand: bool,
+    /// Whether it is told the whole program, so that there are no files in `/code`.
+    pub takes_source: bool,
     /// Its name among the embedded ones.
     pub name: String,
     /// Files of the image over which one of the kit is laid: path in the image, name in the kit.
@@ -123,6 +125,7 @@ fn ahead(step: &Step, profile: &str) -> Ahead {
     let kit = step.warm.as_ref().map(|warm| Kit {
         argv: warm.argv.clone(),
         on_demand: warm.on_demand,
+        takes_source: warm.takes == Takes::Source,
         name: warm.kit.clone(),
         over: warm.over.iter().map(|(path, name)| (path.clone(), name.clone())).collect(),
     });

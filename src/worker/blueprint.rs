@@ -20,6 +20,8 @@ pub(super) struct Blueprint {
     pub(super) limits: Limits,
     /// How its output is captured.
     pub(super) streams: Streams,
+    /// Whether there will be files in `/code`.
+    pub(super) code: bool,
 }
 
 impl Blueprint {
@@ -39,7 +41,9 @@ impl Blueprint {
         if !warm {
             ahead.cool();
         }
+        let code = !ahead.warm.as_ref().is_some_and(|kit| kit.takes_source);
         Some(Self {
+            code,
             language: language.name.clone(),
             image: language.image.clone(),
             kind,
@@ -59,6 +63,12 @@ impl Blueprint {
             Self::of(language, kind, &patch.apply(limits?), Streams::Merged, true).map(Arc::new)
         });
         each.collect()
+    }
+
+    /// For a step that brings no files: a mount less.
+    pub(super) fn without_files(mut self) -> Self {
+        self.code = self.kind == StepKind::Compile;
+        self
     }
 
     /// Whether a container of this kind serves a step that may use `limits` and is captured in `streams`.

@@ -105,12 +105,13 @@ impl Sandbox {
     }
 
     fn prepare(&self, blueprint: &Blueprint) -> Result<Prepared, StepError> {
-        let Blueprint { image, kind, ahead, limits, streams, .. } = blueprint;
+        let Blueprint { image, kind, ahead, limits, streams, code, .. } = blueprint;
         let profile = self.profiles.get(&ahead.profile).ok_or(StepError::Without("seccomp profile"))?;
         let block = self.ids.take().ok_or(StepError::Without("free block of ids"))?;
         let ids = Ids { root: block.root(), job: block.job() };
         let name = format!("c{}", self.launched.fetch_add(1, Ordering::Relaxed));
-        let workdir = Workdir::new(&self.stage, &name, (limits.tmp, limits.tmp_inodes), ids.job)?;
+        let room = code.then_some((limits.tmp, limits.tmp_inodes));
+        let workdir = Workdir::new(&self.stage, &name, room, ids.job)?;
         let root = self.stage.root(image).map_err(WorkdirError::from)?;
         let leaf = self.delegation.leaf(&name, limits).map_err(StepError::Prepare)?;
         let cgroup = leaf.oci_path();
@@ -121,7 +122,7 @@ impl Sandbox {
         let rootfs = remains.root.insert(root).path().to_owned();
         let join = join.map_err(StepError::Prepare)?;
         let dir = remains.bundle().ok_or(StepError::Without("directory"))?;
-        let code = remains.workdir.as_ref().map(Workdir::code).ok_or(StepError::Without("directory"))?;
+        let code = remains.workdir.as_ref().and_then(Workdir::code);
 
         let (capture, Ends { out, err }) = Capture::open(*streams, limits.output, ids.job).map_err(StepError::Pipe)?;
         let (input, stdin) = capture::pipe(ids.job).map_err(StepError::Pipe)?;
@@ -138,7 +139,7 @@ impl Sandbox {
             seccomp: profile.to_oci()?,
             compiled_filter: compiled.as_deref(),
             rootfs: &rootfs,
-            code: &code,
+            code: code.as_deref(),
             code_writable: *kind == StepKind::Compile,
             binds: &binds,
             ids,

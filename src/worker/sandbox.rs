@@ -190,7 +190,7 @@ impl Here<'_> {
         if report.verdict != Verdict::Ok {
             return Ok(Compiled { report, files: Arc::clone(files) });
         }
-        let code = self.remains.last().and_then(|remains| remains.workdir.as_ref()).map(Workdir::code);
+        let code = self.remains.last().and_then(|remains| remains.workdir.as_ref()).and_then(Workdir::code);
         let code = code.ok_or(StepError::Without("directory"))?;
         let room = limits.tmp.0 + files.iter().map(|file| file.bytes.len() as u64).sum::<u64>();
         let files = match tokio::task::spawn_blocking(move || collect(&code, room)).await {
@@ -227,7 +227,9 @@ impl Here<'_> {
             None => {
                 let language = sandbox.languages.get(name).ok_or(StepError::Without("language"))?;
                 let blueprint = Blueprint::of(language, kind, limits, streams, false);
-                sandbox.launch(&Arc::new(blueprint.ok_or(StepError::Without("command"))?)).await?
+                let blueprint = blueprint.ok_or(StepError::Without("command"))?;
+                let blueprint = if handover.files.is_empty() { blueprint.without_files() } else { blueprint };
+                sandbox.launch(&Arc::new(blueprint)).await?
             }
         };
         // A compiler's words belong to the report; what is passed on as it comes is what the program prints.

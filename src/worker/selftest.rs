@@ -92,6 +92,7 @@ fn blueprint(sandbox: &Sandbox, probe: Probe) -> Result<Arc<Blueprint>, SelfTest
         ahead,
         limits: probe.limits(),
         streams: Streams::Merged,
+        code: true,
     }))
 }
 

@@ -58,35 +58,39 @@ impl fmt::Debug for CodeFile {
 #[derive(Debug)]
 pub(super) struct Workdir {
     path: PathBuf,
-    room: (Bytes, Inodes),
+    room: Option<(Bytes, Inodes)>,
 }
 
 impl Workdir {
-    /// Makes the directory `name` with an empty `/code` of `room`. `job` is the user that may write there.
-    pub(super) fn new(stage: &Stage, name: &str, room: (Bytes, Inodes), job: u32) -> Result<Self, WorkdirError> {
+    /// Makes the directory `name`, with an empty `/code` of `room` if there is to be one. `job` is the user that may write
+    /// there.
+    pub(super) fn new(
+        stage: &Stage,
+        name: &str,
+        room: Option<(Bytes, Inodes)>,
+        job: u32,
+    ) -> Result<Self, WorkdirError> {
         let path = stage.jobs().join(name);
         fs::create_dir(&path).map_err(file("make the mount point"))?;
         let workdir = Self { path, room };
-        let code = workdir.code();
         fs::set_permissions(&workdir.path, Permissions::from_mode(0o711)).map_err(file("open the way to /code"))?;
-        fs::create_dir(&code).map_err(file("make /code"))?;
-        // The bundle is not in it: a job that fills it up must not be able to stop its own way.
-        mount_tmpfs(&code, &workdir.options(&[]))?;
         let bundle = workdir.bundle();
         fs::create_dir(&bundle).map_err(file("make a bundle"))?;
         fs::set_permissions(&bundle, Permissions::from_mode(0o700)).map_err(file("close a bundle"))?;
-        std::os::unix::fs::chown(&code, Some(job), Some(job)).map_err(file("hand over /code"))?;
+        if let (Some(code), Some(room)) = (workdir.code(), room) {
+            fs::create_dir(&code).map_err(file("make /code"))?;
+            // The bundle is not in it: a job that fills it up must not be able to stop its own way.
+            mount_tmpfs(&code, &options(room, &[]))?;
+            std::os::unix::fs::chown(&code, Some(job), Some(job)).map_err(file("hand over /code"))?;
+        }
         Ok(workdir)
     }
 
     /// Puts `files` into `/code`, before anything of the job's has run there. There is room for them on top of what the
     /// job may write.
     pub(super) fn put(&self, files: &[CodeFile]) -> Result<(), WorkdirError> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let code = self.code();
-        resize_tmpfs(&code, &self.options(files))?;
+        let (false, Some(code), Some(room)) = (files.is_empty(), self.code(), self.room) else { return Ok(()) };
+        resize_tmpfs(&code, &options(room, files))?;
         for CodeFile { path, mode, bytes } in files {
             let target = code.join(path);
             if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -104,15 +108,9 @@ impl Workdir {
         Ok(())
     }
 
-    fn options(&self, files: &[CodeFile]) -> String {
-        let sources: usize = files.iter().map(|file| file.bytes.len().next_multiple_of(4096)).sum();
-        let inodes: usize = files.iter().map(|file| file.path.components().count()).sum();
-        let (size, most) = (self.room.0.0 + sources as u64, self.room.1.0 + 1 + inodes as u64);
-        format!("mode=0755,size={size},nr_inodes={most}")
-    }
-
-    pub(super) fn code(&self) -> PathBuf {
-        self.path.join("code")
+    /// What becomes `/code`, if there is one.
+    pub(super) fn code(&self) -> Option<PathBuf> {
+        self.room.map(|_| self.path.join("code"))
     }
 
     /// The directory for the container's bundle.
@@ -123,15 +121,22 @@ impl Workdir {
 
 impl Drop for Workdir {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.path) {
+        if let Err(error) = remove(&self.path, self.code().as_deref()) {
             tracing::error!(error = &error as &dyn std::error::Error, "a job's directory stays behind");
         }
     }
 }
 
-fn remove(path: &Path) -> Result<(), WorkdirError> {
+/// With room for `files` on top of what the job may write.
+fn options((size, inodes): (Bytes, Inodes), files: &[CodeFile]) -> String {
+    let more: usize = files.iter().map(|file| file.bytes.len().next_multiple_of(4096)).sum();
+    let names: usize = files.iter().map(|file| file.path.components().count()).sum();
+    format!("mode=0755,size={},nr_inodes={}", size.0 + more as u64, inodes.0 + 1 + names as u64)
+}
+
+fn remove(path: &Path, code: Option<&Path>) -> Result<(), WorkdirError> {
     // Not mounted where making it failed half-way; then there is nothing of the job's in it.
-    let unmounted = unmount(&path.join("code"));
+    let unmounted = code.map_or(Ok(()), unmount);
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
         Err(source) => {
