@@ -43,6 +43,7 @@ mod nr {
     pub const WAIT4: usize = 61;
     pub const FCNTL: usize = 72;
     pub const PRCTL: usize = 157;
+    pub const PRLIMIT64: usize = 302;
     pub const CLOSE_RANGE: usize = 436;
 }
 
@@ -59,6 +60,7 @@ mod nr {
     pub const CLONE: usize = 220;
     pub const EXECVE: usize = 221;
     pub const WAIT4: usize = 260;
+    pub const PRLIMIT64: usize = 261;
     pub const CLOSE_RANGE: usize = 436;
 }
 
@@ -80,6 +82,13 @@ const BUSY_TRIES: usize = 500;
 const F_SETFD: usize = 2;
 const FD_CLOEXEC: usize = 1;
 const PR_SET_DUMPABLE: usize = 4;
+/// Limits that the kernel counts for the service's user too, so that one job could use up what all have: queued signals
+/// and timers, and bytes of POSIX message queues, one of which takes 81 920. They are not in the bundle: crun sets what is
+/// there before it makes the user namespace, and the kernel then holds all containers together to the limit of one
+/// (`UCOUNT_RLIMIT_*` of create_user_ns, kernel 5.14).
+const SHARED_LIMITS: [(usize, u64); 2] = [(RLIMIT_SIGPENDING, 1024), (RLIMIT_MSGQUEUE, 163_840)];
+const RLIMIT_SIGPENDING: usize = 11;
+const RLIMIT_MSGQUEUE: usize = 12;
 const SIGKILL: usize = 9;
 const SIGCHLD: usize = 17;
 const SIGSTOP: usize = 19;
@@ -306,6 +315,12 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
         // the runtime's own closing remains.
         let first = if how == How::Now { WORD } else { WORD + 1 };
         call(nr::CLOSE_RANGE, first, u32::MAX as usize, 0, 0);
+    }
+    for (limit, most) in SHARED_LIMITS {
+        // Soft and hard. The job's own, since it inherits them.
+        let both = [most; 2];
+        // SAFETY: the pair outlives the call, which only reads it.
+        unsafe { must(call(nr::PRLIMIT64, 0, limit, both.as_ptr() as usize, 0)) };
     }
     if how == How::Wait {
         // SAFETY: called once.

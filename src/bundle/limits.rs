@@ -10,7 +10,7 @@ use crate::cgroup::{CPU_PERIOD_US, quota_us, with_init};
 use crate::model::Limits;
 
 /// Limits of each process (getrlimit(2)). The CPU time one is a second line of defence behind the group's: it is a
-/// second higher, so that it never fires first.
+/// second higher, so that it never fires first. The init sets two more, which must not be here (`SHARED_LIMITS`).
 pub(super) fn rlimits(limits: &Limits) -> Result<Vec<PosixRlimit>, OciSpecError> {
     let cpu_seconds = limits.cpu_time.0.div_ceil(1_000_000) + 1;
     [
@@ -20,10 +20,6 @@ pub(super) fn rlimits(limits: &Limits) -> Result<Vec<PosixRlimit>, OciSpecError>
         (PosixRlimitType::RlimitFsize, limits.file_size.0),
         (PosixRlimitType::RlimitNofile, u64::from(limits.open_files.0)),
         (PosixRlimitType::RlimitStack, limits.stack.0),
-        // The kernel counts these two for the service's user as well, so that one job could use up what all have: queued
-        // signals and timers, and bytes of POSIX message queues (one queue of the default size takes 81 920).
-        (PosixRlimitType::RlimitSigpending, 1024),
-        (PosixRlimitType::RlimitMsgqueue, 163_840),
     ]
     .into_iter()
     .map(|(kind, value)| PosixRlimitBuilder::default().typ(kind).hard(value).soft(value).build())

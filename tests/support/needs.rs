@@ -19,6 +19,8 @@ pub enum Need {
     Runtime(Runtime),
     /// `scmp_sys_resolver`, which knows the names of system calls as the installed libseccomp does.
     Resolver,
+    /// `python3` outside, for programs that show what is possible there.
+    Python,
     /// All of it: a job can run under this runtime.
     Sandbox(Runtime),
     /// The tests run as root: they look at what only root sees.
@@ -34,6 +36,7 @@ impl Need {
             Self::Images => images_missing(),
             Self::Runtime(runtime) => runtime_missing(runtime),
             Self::Resolver => program_missing("scmp_sys_resolver", "seccomp"),
+            Self::Python => program_missing("python3", "python3"),
             Self::Sandbox(runtime) => account_missing()
                 .or_else(delegation_missing)
                 .or_else(images_missing)
