@@ -194,7 +194,7 @@ fn no_privilege_is_left() {
         assert_eq!(process["args"][0], INIT_PATH, "{name}");
         assert!(config.get("hooks").is_none(), "{name}");
         let core = items(&process["rlimits"]).iter().find(|limit| limit["type"] == "RLIMIT_CORE").unwrap();
-        assert_eq!((&core["hard"], &core["soft"]), (&json!(0), &json!(0)), "{name}");
+        assert_eq!((&core["hard"], &core["soft"]), (&json!(1), &json!(1)), "{name}");
         for limit in items(&process["rlimits"]) {
             assert_eq!(limit["hard"], limit["soft"], "{name}: {limit}");
         }

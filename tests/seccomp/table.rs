@@ -2,7 +2,7 @@
 //! of a profile alone turns the tests red.
 
 /// Refused with EPERM under every profile, whatever the arguments.
-pub const REFUSED: [&[&str]; 17] = [
+pub const REFUSED: [&[&str]; 18] = [
     &["setns", "unshare"],
     &["mount", "umount2", "pivot_root", "chroot"],
     &["fsopen", "fsconfig", "fsmount", "fspick", "open_tree", "move_mount", "mount_setattr"],
@@ -31,6 +31,7 @@ pub const REFUSED: [&[&str]; 17] = [
     ],
     &["sethostname", "setdomainname", "settimeofday", "stime", "clock_settime", "clock_adjtime", "adjtimex"],
     &["migrate_pages", "move_pages"],
+    &["setrlimit"],
 ];
 
 /// ENOSYS under every profile, whatever the arguments: new or rare, or libc has another way.
@@ -184,6 +185,25 @@ pub fn filtered() -> Vec<Filtered> {
         Filtered { before: &[0, 270], ..Filtered::of("setsockopt", (0..20).collect()) },
         // Process 1 is the init, which has the job's uid, so that the kernel would let its limits be changed.
         Filtered { always: &[0], ..Filtered::of("prlimit64", vec![0, 1, 2, 1 << 32, u64::MAX]) },
+        // RLIMIT_CORE is 4: it may be asked for, and not be set to anything.
+        Filtered {
+            before: &[0],
+            mask: LOW,
+            always: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+            ..Filtered::of("prlimit64", high((0..20).chain([LOW])))
+        },
+        Filtered {
+            before: &[0, 4],
+            always: &[0],
+            refused: |new| new != 0,
+            ..Filtered::of("prlimit64", vec![0, 1, 1 << 32, u64::MAX])
+        },
+        Filtered {
+            before: &[0, 1 << 32 | 4],
+            always: &[0],
+            refused: |new| new != 0,
+            ..Filtered::of("prlimit64", vec![0, 1, 1 << 32, u64::MAX])
+        },
         // Flags of preadv2(2): all but RWF_NOWAIT.
         Filtered {
             before: &[0, 0, 0, 0, 0],

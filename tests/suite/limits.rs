@@ -121,7 +121,7 @@ fn resources() -> Vec<Row> {
         row("stack", "c", c_limit("RLIMIT_STACK")).completes("104857600 104857600\n"),
         row("a deep stack", "cpp", program!("cpp/deep_stack.cpp")).completes("40960\n"),
         row("largest file", "c", c_limit("RLIMIT_FSIZE")).completes("67108864 67108864\n"),
-        row("no core files", "c", c_limit("RLIMIT_CORE")).completes("0 0\n"),
+        row("no core files", "c", c_limit("RLIMIT_CORE")).completes("1 1\n"),
         row("processes", "python", program!("python/processes.py")).prints_between(32.0, 64.0),
         row("processes", "c", program!("c/processes.c")).prints_between(32.0, 64.0),
         row("threads", "python", program!("python/threads.py")).prints_between(32.0, 64.0),
