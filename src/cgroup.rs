@@ -7,6 +7,7 @@
 
 mod files;
 mod sampled;
+mod swap;
 mod v1;
 mod v2;
 
@@ -56,6 +57,11 @@ pub enum CgroupError {
         /// The list it should have been in.
         file: String,
     },
+    /// What is swapped out counts as memory of nobody, and the machine has where to swap to.
+    #[error(
+        "memory that is swapped out cannot be limited here; switch swap off (swapoff -a), or boot with swapaccount=1"
+    )]
+    Swap,
     /// A controller that we cannot do without is not there.
     #[error("the {0} controller is not delegated to this user")]
     Missing(&'static str),
@@ -270,6 +276,16 @@ impl Leaf {
             Self::V1(leaf) => leaf.kill(),
             Self::V2(leaf) => leaf.kill(),
             // Whoever kills process 1 has killed them all.
+            Self::Sampled(_) => {}
+        }
+    }
+
+    /// Kills every process in the group but `spared`.
+    pub fn kill_but(&self, spared: Pid) {
+        match self {
+            Self::V1(leaf) => leaf.kill_but(spared),
+            Self::V2(leaf) => leaf.kill_but(spared),
+            // Nobody's share is enforced, so that nobody waits for it.
             Self::Sampled(_) => {}
         }
     }

@@ -4,6 +4,7 @@ mod artefact;
 mod blueprint;
 mod cache;
 mod capture;
+mod ending;
 mod filters;
 mod launch;
 mod pool;

@@ -162,15 +162,15 @@ impl Dir {
         Err(CgroupError::Astray { pid: pid.as_raw(), file: self.path("cgroup.procs") })
     }
 
-    /// Sends SIGKILL to everything listed, until nothing new appears.
-    pub(super) fn kill_members(&self) {
+    /// Sends SIGKILL to everything listed but `spared`, until nothing new appears.
+    pub(super) fn kill_members(&self, spared: Option<Pid>) {
         let mut seen = std::collections::HashSet::new();
         while let Ok(list) = self.read("cgroup.procs") {
             let fresh: Vec<i32> = list.lines().filter_map(|l| l.parse().ok()).filter(|p| seen.insert(*p)).collect();
             if fresh.is_empty() {
                 return;
             }
-            for pid in fresh.into_iter().filter(|&p| p > 0) {
+            for pid in fresh.into_iter().filter(|&p| p > 0 && spared != Some(Pid::from_raw(p))) {
                 // One that is gone already is what we want.
                 let _ = nix::sys::signal::kill(Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
             }

@@ -8,6 +8,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::Pid;
 
 use super::files::Dir;
+use super::swap::{self, Guard};
 use super::{CPU_PERIOD_US, CgroupError, Usage};
 use crate::model::{Bytes, CpuTime, Limits, Pids};
 
@@ -53,6 +54,33 @@ pub struct Delegation {
     top: Four,
     ours: std::sync::Arc<Four>,
     instance: String,
+    guard: Guard,
+}
+
+impl Guard {
+    /// What can be set in `dir`, a memory group without processes.
+    fn of(dir: &Dir) -> Result<Self, CgroupError> {
+        let together = dir.has("memory.memsw.limit_in_bytes");
+        let never = dir.write("memory.swappiness", "0").is_ok();
+        Self::choose(together, never, &std::fs::read_to_string("/proc/swaps").unwrap_or_default())
+    }
+
+    /// To be called once the limit of memory is `bytes`: the two together may not be lower.
+    fn set(self, dir: &Dir, bytes: &str) -> Result<(), CgroupError> {
+        match self {
+            Self::Together => dir.write("memory.memsw.limit_in_bytes", bytes),
+            Self::Never => dir.write("memory.swappiness", "0"),
+            Self::Nowhere => swap::expect_none(),
+        }
+    }
+
+    fn expect(self, dir: &Dir, bytes: &str) -> Result<(), CgroupError> {
+        match self {
+            Self::Together => dir.expect("memory.memsw.limit_in_bytes", bytes),
+            Self::Never => dir.expect("memory.swappiness", "0"),
+            Self::Nowhere => swap::expect_none(),
+        }
+    }
 }
 
 impl Delegation {
@@ -68,7 +96,8 @@ impl Delegation {
         let ours = std::sync::Arc::new(top.map(|dir| dir.child(instance))?);
         // Held until this service ends, however it ends: what is not locked belongs to nobody any more.
         ours.memory.lock()?;
-        let delegation = Self { top, ours, instance: instance.to_owned() };
+        let guard = Guard::of(&ours.memory)?;
+        let delegation = Self { top, ours, instance: instance.to_owned(), guard };
         delegation.probe()?;
         Ok(delegation)
     }
@@ -90,14 +119,11 @@ impl Delegation {
 
     fn make(&self, name: &str, memory: Bytes, pids: Pids) -> Result<Leaf, CgroupError> {
         let dirs = self.ours.map(|dir| if dir_is_shared(dir) { dir.child(name) } else { dir.new_child(name) })?;
-        let leaf = Leaf { dirs, parent: self.ours.clone(), name: name.to_owned() };
+        let guard = self.guard;
+        let leaf = Leaf { dirs, parent: self.ours.clone(), name: name.to_owned(), guard };
         let memory = memory.0.to_string();
         leaf.dirs.memory.write("memory.limit_in_bytes", &memory)?;
-        if leaf.dirs.memory.has("memory.memsw.limit_in_bytes") {
-            leaf.dirs.memory.write("memory.memsw.limit_in_bytes", &memory)?;
-        } else {
-            leaf.dirs.memory.write("memory.swappiness", "0")?;
-        }
+        leaf.guard.set(&leaf.dirs.memory, &memory)?;
         leaf.dirs.pids.write("pids.max", &pids.0.to_string())?;
         Ok(leaf)
     }
@@ -116,7 +142,7 @@ fn sweep(top: &Four) -> Result<(), CgroupError> {
         for name in dir.children()?.into_iter().filter(|name| !alive.contains(name)) {
             let Ok(service) = dir.existing(&name) else { continue };
             for leaf in service.children()? {
-                service.existing(&leaf)?.kill_members();
+                service.existing(&leaf)?.kill_members(None);
                 remove_when_empty(&service, &leaf)?;
             }
             remove_when_empty(dir, &name)?;
@@ -143,6 +169,7 @@ pub struct Leaf {
     dirs: Four,
     parent: std::sync::Arc<Four>,
     name: String,
+    guard: Guard,
 }
 
 impl Leaf {
@@ -173,11 +200,7 @@ impl Leaf {
     fn expect_limits(&self, memory: Bytes, pids: Pids, quota_us: Option<u64>) -> Result<(), CgroupError> {
         let bytes = memory.0.to_string();
         self.dirs.memory.expect("memory.limit_in_bytes", &bytes)?;
-        if self.dirs.memory.has("memory.memsw.limit_in_bytes") {
-            self.dirs.memory.expect("memory.memsw.limit_in_bytes", &bytes)?;
-        } else {
-            self.dirs.memory.expect("memory.swappiness", "0")?;
-        }
+        self.guard.expect(&self.dirs.memory, &bytes)?;
         self.dirs.pids.expect("pids.max", &pids.0.to_string())?;
         let Some(quota_us) = quota_us else { return Ok(()) };
         self.dirs.cpu.expect("cpu.cfs_period_us", &CPU_PERIOD_US.to_string())?;
@@ -230,7 +253,11 @@ impl Leaf {
     }
 
     pub(super) fn kill(&self) {
-        self.dirs.pids.kill_members();
+        self.dirs.pids.kill_members(None);
+    }
+
+    pub(super) fn kill_but(&self, spared: Pid) {
+        self.dirs.pids.kill_members(Some(spared));
     }
 
     pub(super) fn remove(&self) -> Result<(), CgroupError> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use nix::unistd::Pid;
 
 use super::files::{Dir, keyed};
+use super::swap;
 use super::{CPU_PERIOD_US, CgroupError, Usage};
 use crate::model::{Bytes, CpuTime, Limits, Pids};
 
@@ -61,6 +62,7 @@ impl Delegation {
             [("memory.max", memory.as_str()), ("memory.oom.group", "1"), ("pids.max", "8"), ("cpu.max", &share)]
                 .into_iter()
                 .try_for_each(|(file, value)| dir.write(file, value).and_then(|()| dir.expect(file, value)));
+        let result = result.and_then(|()| if dir.has("memory.swap.max") { Ok(()) } else { swap::expect_none() });
         self.jobs.remove("probe")?;
         result
     }
@@ -92,9 +94,11 @@ impl Leaf {
         let dir = self.jobs.existing(&self.name)?;
         dir.expect("memory.max", &limits.memory.0.to_string())?;
         dir.expect("memory.oom.group", "1")?;
-        // Absent where the kernel was built or started without swap.
+        // Absent where the kernel was built without swap, or started without counting it.
         if dir.has("memory.swap.max") {
             dir.expect("memory.swap.max", "0")?;
+        } else {
+            swap::expect_none()?;
         }
         dir.expect("pids.max", &super::with_init(limits.pids).0.to_string())?;
         if let Some(quota_us) = super::quota_us(limits.cpu_share) {
@@ -141,7 +145,13 @@ impl Leaf {
         let Ok(dir) = self.jobs.existing(&self.name) else { return };
         // `cgroup.kill` came with kernel 5.14.
         if dir.write("cgroup.kill", "1").is_err() {
-            dir.kill_members();
+            dir.kill_members(None);
+        }
+    }
+
+    pub(super) fn kill_but(&self, spared: Pid) {
+        if let Ok(dir) = self.jobs.existing(&self.name) {
+            dir.kill_members(Some(spared));
         }
     }
 
@@ -156,5 +166,55 @@ impl Leaf {
             last = self.jobs.remove(&self.name);
         }
         last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(files: &[(&str, &str)]) -> (tempfile::TempDir, Leaf) {
+        let jobs = tempfile::tempdir().unwrap();
+        std::fs::create_dir(jobs.path().join("c0")).unwrap();
+        for (file, text) in files {
+            std::fs::write(jobs.path().join("c0").join(file), text).unwrap();
+        }
+        let dir = Dir::open(jobs.path(), "jobs").unwrap();
+        (jobs, Leaf { jobs: Arc::new(dir), name: "c0".into() })
+    }
+
+    /// Without the cpu controller a group counts all the same; it is not throttled, and nobody says that it was not.
+    #[test]
+    fn processor_time_needs_no_controller() {
+        let (_jobs, leaf) = leaf(&[("cpu.stat", "usage_usec 1234\nuser_usec 1000\nsystem_usec 234\n")]);
+        assert_eq!(leaf.cpu_time(), Some(CpuTime(1234)));
+        assert_eq!(leaf.usage(), Usage { cpu_time: Some(CpuTime(1234)), ..Usage::default() });
+    }
+
+    #[test]
+    fn every_count_is_read() {
+        let (_jobs, leaf) = leaf(&[
+            ("cpu.stat", "usage_usec 7\nnr_periods 3\nnr_throttled 2\nthrottled_usec 9\n"),
+            ("memory.peak", "4096\n"),
+            ("memory.events", "low 0\nhigh 0\nmax 5\noom 1\noom_kill 3\noom_group_kill 1\n"),
+            ("pids.events", "max 4\n"),
+            ("pids.peak", "6\n"),
+        ]);
+        let expected = Usage {
+            cpu_time: Some(CpuTime(7)),
+            memory_peak: Some(Bytes(4096)),
+            oom_kills: Some(3),
+            pids_refused: Some(4),
+            pids_peak: Some(Pids(5)),
+            throttled: Some(2),
+        };
+        assert_eq!(leaf.usage(), expected);
+    }
+
+    #[test]
+    fn a_group_that_is_gone_says_nothing() {
+        let (jobs, leaf) = leaf(&[]);
+        drop(jobs);
+        assert_eq!((leaf.usage(), leaf.oom_kills()), (Usage::default(), None));
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::capture::{Live, read_report};
+use super::ending::not_held_up;
 use super::launch::Waiting;
 use super::remains::Remains;
 use super::watchdog::Watchdog;
@@ -225,10 +226,12 @@ async fn pump(rest: Option<(Sender, &[u8])>) {
 
 /// Waits for the container's end and hurries it when there is a reason.
 async fn supervise(container: &mut Container, leaf: &Leaf, watchdog: Watchdog<'_>) -> Result<Option<Stop>, StepError> {
+    let init = container.pid();
     let stop = tokio::select! {
         biased;
         _ = container.ended() => return Ok(None),
         stop = watchdog.reason() => stop,
+        () = not_held_up(init, leaf) => unreachable!("it never resolves"),
     };
     leaf.lift_cpu();
     container.kill();

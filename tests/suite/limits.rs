@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::endings::java;
 use crate::support::table::{Row, Table, row};
-use crate::support::{Runtime, Server, Settings, scale};
+use crate::support::{Runtime, Server, Settings, account, command, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 fn c(body: &str) -> String {
@@ -86,6 +86,16 @@ fn memory_rows() -> Vec<Row> {
         row("heap and direct buffers of 400 MiB", "java", program!("java/TooMuchMemory.java")).fails_with("before\n", &[], killed),
         row("a touched .bss", "c", format!("{}\nstatic char big[200 << 20];\nint main(void) {{ memset(big, 1, sizeof big); }}", program!("c/includes.h")))
             .fails(killed),
+        row("2 GiB of .bss, touched", "c", program!("c/large_bss.c")).fails(killed),
+        row("memfd counts", "c", program!("c/memfd.c")).fails(killed),
+        row("/dev/shm counts", "python", "print('before', flush=True)\nheld = []\nfor i in range(60):\n    open('/dev/shm/%d' % i, 'wb').write(b'x' * (1 << 20))\nx = b'x' * (60 << 20)")
+            .fails(before),
+        row("the rest goes too: a parent that sleeps", "c", c("if (!fork()) { memset(malloc(200 << 20), 1, 200 << 20); _exit(0); } sleep(60);"))
+            .check(|seen| {
+                // Not by the clock, which would come after ten seconds.
+                let fits = seen.state() == "failed" && seen.output() == "\nexit status 137" && seen.execution_ms() < scale::limit("WALL_MS", 9_000);
+                if fits { Ok(()) } else { Err(format!("{} after {} ms", seen.output(), seen.execution_ms())) }
+            }),
         row("files in /tmp count", "python", program!("python/tmp_and_heap.py")).fails_with("before\n", &[], killed),
         row("many children", "python", program!("python/many_eaters.py")).fails_with("", &[], killed),
         row("a parent that survives and exits 0", "python", program!("python/surviving_parent.py")).fails_with("", &[], killed),
@@ -158,7 +168,41 @@ fn limits_are_settings(runtime: Runtime) {
     .run(&server);
 }
 
+/// What was read stays in memory as long as there is room, and no longer.
+fn page_cache_is_no_overrun(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let settings = Settings::new(runtime)
+        .limit(&["c"], "RUN", "MEMORY_MIB", 40)
+        .limit(&["c"], "RUN", "CPU_PERCENT", 0)
+        .limit(&["c"], "RUN", "WALL_MS", 60_000);
+    let server = Server::start(&settings);
+    Table::of([row("1 GiB", "c", program!("c/page_cache.c")).completes("read\n")]).run(&server);
+}
+
+/// A share of the processor is no reason to wait for those who have nobody left to work for.
+fn the_end_is_prompt_under_a_share(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let dir = account::directory("programs");
+    let path = dir.path().join("orphans.c");
+    std::fs::write(&path, program!("c/spinning_orphans.c")).expect("a program");
+    account::give(&path);
+    let path = path.display().to_string();
+    for _ in 0..4 {
+        let seen = command::casemate(&Settings::new(runtime), &["run", "--json", &path], b"");
+        let report: serde_json::Value = serde_json::from_slice(&seen.stdout).expect("a report");
+        let run = &report["runs"][0];
+        assert_eq!((&run["verdict"], &run["stdout"]), (&"ok".into(), &"parent\n".into()), "{report:#}");
+        let number = |name: &str| run[name].as_u64().unwrap_or(u64::MAX);
+        assert!(
+            number("cpu_us") < scale::limit("WALL_MS", 80_000) && number("wall_ms") < scale::limit("WALL_MS", 1500),
+            "{report:#}"
+        );
+    }
+}
+
 under_both_runtimes!(
+    page_cache_is_no_overrun,
+    the_end_is_prompt_under_a_share,
     run_time_out,
     slow_default_time_outs,
     the_job_ends_with_its_program,
