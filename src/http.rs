@@ -20,5 +20,6 @@ mod text;
 
 pub use connection::serve;
 pub use cors::Cors;
+pub use decode::submission;
 pub use listen::{ListenError, Listeners, listen};
 pub use routes::Edge;

@@ -23,7 +23,7 @@ fn nth(n: usize) -> (&'static str, &'static str, Option<String>, String) {
     }
 }
 
-fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+pub fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
     times[(times.len() * percent).div_ceil(100).saturating_sub(1)]
 }

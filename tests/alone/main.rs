@@ -7,7 +7,9 @@
 #[allow(dead_code, reason = "each target uses its part of the harness")]
 mod support;
 
+mod crowd;
 mod leftovers;
 mod load;
+mod soak;
 mod speed;
 mod traces;

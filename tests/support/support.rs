@@ -7,10 +7,12 @@ pub mod command;
 pub mod guard;
 pub mod machine;
 pub mod needs;
+pub mod process;
 pub mod scale;
 pub mod server;
 pub mod settings;
 pub mod shape;
+pub mod soak;
 pub mod submission;
 pub mod table;
 
