@@ -1,5 +1,5 @@
-//! What two jobs at once can make of each other, and what one job can learn of the machine. Each closed way is shown to
-//! be open where nothing closes it.
+//! What two jobs at once can make of each other, and what becomes of a job when the runtime misbehaves. Each closed way is
+//! shown to be open where nothing closes it.
 
 // Helpers outside `#[test]` functions may panic too: here a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -9,4 +9,5 @@
 mod support;
 
 mod bits;
+mod broken_runtime;
 mod pairs;
