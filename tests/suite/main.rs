@@ -14,6 +14,7 @@ mod compile;
 mod endings;
 mod faults;
 mod files;
+mod full_disk;
 mod java;
 mod keys;
 mod limits;

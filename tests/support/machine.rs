@@ -3,12 +3,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 
 use nix::fcntl::{Flock, FlockArg};
 
 /// A place on the machine, given up on drop.
 #[derive(Debug)]
-pub struct Place(Flock<File>);
+pub struct Place(Arc<Flock<File>>);
 
 impl Place {
     /// Beside others.
@@ -21,12 +22,17 @@ impl Place {
         Self::take(FlockArg::LockExclusive)
     }
 
+    /// The same place once more; it is given up with the last of them.
+    pub fn again(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
     fn take(how: FlockArg) -> Self {
         let path = std::env::temp_dir().join("cmtest-machine.lock");
         // A lock needs no right to write, so that another user's file will do.
         let file = File::open(&path).or_else(|_| OpenOptions::new().create(true).append(true).mode(0o666).open(&path));
         let file = file.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self(Flock::lock(file, how).map_err(|(_, errno)| errno).expect("the lock of the machine"))
+        Self(Arc::new(Flock::lock(file, how).map_err(|(_, errno)| errno).expect("the lock of the machine")))
     }
 
     /// The file behind it, for a child that must keep the place a little longer.

@@ -3,6 +3,7 @@
 mod faulty;
 mod files;
 mod format;
+mod power;
 
 use std::fs;
 use std::path::PathBuf;
