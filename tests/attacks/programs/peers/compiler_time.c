@@ -8,8 +8,10 @@
 #include <stdio.h>
 #define A(x) x + x + x + x + x + x + x + x
 #define B(x) A(A(A(A(x))))
-int n = B(A(1));
+#define C B(A(1))
+#define D C, C, C, C, C, C, C, C
+int table[] = {D, D, D, D, D, D, D, D};
 
 int main(void) {
-    printf("BREACHED: compiled, %d\n", n);
+    printf("BREACHED: compiled, %d\n", table[0]);
 }
