@@ -1,7 +1,7 @@
 //! Containers that wait for jobs: made when nothing else is to be done, used once, at most so many.
 //!
 //! Each kind of container has a shelf. A shelf wants as many as jobs took from it at once lately, within its bounds. The
-//! filler makes one container at a time, and none while every processor has a job: what competes with a job has no worth.
+//! fillers make what is asked for again and again at any time, everything else while jobs leave a processor free.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +33,20 @@ const REST: Duration = Duration::from_secs(10);
 /// Demand is forgotten after this long.
 const LATELY: Duration = Duration::from_secs(600);
 
+/// How long until processors that all had something to do are looked at again.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Asked for within this time, a kind of container is likely to be asked for again at once.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What a filler does next.
+enum Next {
+    /// A container for the shelf of this number.
+    Make(usize, Arc<Blueprint>),
+    /// Nothing before something changes, or this time has passed: demand fades and rests end without anybody's doing.
+    Wait(Duration),
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Reserve {
@@ -48,6 +62,8 @@ pub(super) struct Reserve {
 struct Shelf {
     blueprint: Arc<Blueprint>,
     waiting: VecDeque<Waiting>,
+    /// Being made.
+    making: usize,
     /// Taken since the last moment at which the shelf was full, and the most of that lately.
     taken: usize,
     demand: usize,
@@ -72,6 +88,7 @@ impl Reserve {
         let shelf = |blueprint| Shelf {
             blueprint,
             waiting: VecDeque::new(),
+            making: 0,
             taken: 0,
             demand: 0,
             asked: None,
@@ -121,46 +138,50 @@ impl Reserve {
         found
     }
 
-    /// Keeps the shelves full until `stop`; then clears them.
-    pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, stop: &CancellationToken) {
-        loop {
+    /// Makes what the shelves lack until `stop`. Several may do so at once.
+    pub(super) async fn fill(&self, sandbox: &Arc<Sandbox>, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
             let changed = self.changed.notified();
-            let Some((at, blueprint)) = self.next() else {
-                tokio::select! {
-                    () = stop.cancelled() => break,
-                    () = changed => continue,
-                    // Demand fades and rests end without anybody's doing.
-                    () = tokio::time::sleep(REST) => continue,
+            let (at, blueprint) = match self.next() {
+                Next::Make(at, blueprint) => (at, blueprint),
+                Next::Wait(time) => {
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = changed => continue,
+                        () = tokio::time::sleep(time) => continue,
+                    }
                 }
             };
-            if stop.is_cancelled() {
-                break;
+            let made = sandbox.launch(&blueprint).await;
+            if let Err(error) = &made {
+                tracing::error!(error = error as &dyn std::error::Error, "no container can be made ahead");
             }
-            match sandbox.launch(&blueprint).await {
-                Ok(waiting) => {
-                    if let Some(shelf) = self.lock().get_mut(at) {
-                        shelf.waiting.push_back(waiting);
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "no container can be made ahead");
-                    if let Some(shelf) = self.lock().get_mut(at) {
-                        shelf.rests_until = Some(Instant::now() + REST);
-                    }
+            if let Some(shelf) = self.lock().get_mut(at) {
+                shelf.making -= 1;
+                match made {
+                    Ok(waiting) => shelf.waiting.push_back(waiting),
+                    Err(_) => shelf.rests_until = Some(Instant::now() + REST),
                 }
             }
         }
+    }
+
+    /// Clears away what waits; nobody fills any more.
+    pub(super) async fn clear(&self) {
         let all: Vec<Waiting> = self.lock().iter_mut().flat_map(|shelf| shelf.waiting.drain(..)).collect();
         for waiting in all {
             waiting.remains.clear().await;
         }
     }
 
+    /// How many may fill at the same time: one for each processor, so that none has to wait for what the kernel makes the
+    /// other wait for.
+    pub(super) const fn fillers(&self) -> usize {
+        self.processors
+    }
+
     /// The shelf that lacks most, if there is time to make something.
-    fn next(&self) -> Option<(usize, Arc<Blueprint>)> {
-        if self.busy.load(Ordering::Relaxed) >= self.processors {
-            return None;
-        }
+    fn next(&self) -> Next {
         let (now, mut shelves) = (Instant::now(), self.lock());
         for shelf in shelves.iter_mut() {
             if shelf.asked.is_some_and(|asked| now.duration_since(asked) > LATELY) {
@@ -174,19 +195,34 @@ impl Reserve {
         let held =
             shelves.iter().flat_map(|shelf| &shelf.waiting).filter_map(Waiting::memory).map(|b| b.0).sum::<u64>();
         if held >= self.bounds.memory.0 {
-            return None;
+            return Next::Wait(REST);
         }
-        let lacking = shelves.iter().enumerate().filter(|(_, shelf)| shelf.rests_until.is_none_or(|until| until < now));
+        let lacks = |shelf: &Shelf| shelf.wanted(self.bounds).saturating_sub(shelf.waiting.len() + shelf.making);
         let lacking =
-            lacking.map(|(at, shelf)| (at, shelf, shelf.wanted(self.bounds).saturating_sub(shelf.waiting.len())));
+            shelves.iter_mut().enumerate().filter(|(_, shelf)| shelf.rests_until.is_none_or(|until| until < now));
         // Asked for last, then lacking most.
-        let first = lacking.filter(|(.., lack)| *lack > 0).max_by_key(|(_, shelf, lack)| (shelf.asked, *lack))?;
-        Some((first.0, Arc::clone(&first.1.blueprint)))
+        let first = lacking.filter(|(_, shelf)| lacks(shelf) > 0).max_by_key(|(_, shelf)| (shelf.asked, lacks(shelf)));
+        let Some((at, shelf)) = first else { return Next::Wait(REST) };
+        // What is asked for again and again is made in any case, now or when its job is there. Everything else can wait
+        // until jobs leave a processor free; those that sleep do.
+        let wanted_now = shelf.asked.is_some_and(|asked| now.duration_since(asked) < AGAIN);
+        let busy = self.busy.load(Ordering::Relaxed) >= self.processors;
+        if !wanted_now && busy && runnable().is_none_or(|n| n > self.processors) {
+            return Next::Wait(SOON);
+        }
+        shelf.making += 1;
+        Next::Make(at, Arc::clone(&shelf.blueprint))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Shelf>> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many tasks of the whole machine run or want to, this one among them (proc(5), loadavg).
+fn runnable() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split(' ').nth(3)?.split_once('/')?.0.parse().ok()
 }
 
 impl Shelf {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::artefact::{Found, collect};
@@ -121,7 +122,13 @@ impl Sandbox {
 
     /// Keeps containers ready for jobs to come until `stop`, then clears them away.
     pub async fn keep_ready(self: &Arc<Self>, stop: &CancellationToken) {
-        self.stock.reserve.keep(self, stop).await;
+        let mut fillers = JoinSet::new();
+        for _ in 0..self.stock.reserve.fillers() {
+            let (own, stop) = (Arc::clone(self), stop.clone());
+            fillers.spawn(async move { own.stock.reserve.fill(&own, &stop).await });
+        }
+        while fillers.join_next().await.is_some() {}
+        self.stock.reserve.clear().await;
     }
 }
 

@@ -20,7 +20,7 @@ use super::sandbox::Sandbox;
 use super::step::{self, Handover, StepError};
 use super::workdir::CodeFile;
 use crate::language::Ahead;
-use crate::model::{CODE_PATH, StepKind, StepReport, Streams, WallTime};
+use crate::model::{CODE_PATH, StepKind, StepReport, Streams};
 
 /// The static executable.
 const PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
@@ -90,8 +90,7 @@ fn blueprint(sandbox: &Sandbox, probe: Probe) -> Result<Arc<Blueprint>, SelfTest
         image: language.image.clone(),
         kind: StepKind::Run,
         ahead,
-        // Where a call of the runtime may take long, so may what it has started.
-        limits: probe.limits(WallTime(u64::try_from(sandbox.runtime.limit.as_millis()).unwrap_or(u64::MAX))),
+        limits: probe.limits(),
         streams: Streams::Merged,
         code: true,
     }))

@@ -1,0 +1,137 @@
+//! One job after another, taking turns with the bare program, so that both meet the same machine. Between two jobs there
+//! is time to spare: these are arrivals well below what the machine can take.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::bare::Shell;
+use super::rootfs;
+use crate::support::{Client, Server};
+
+/// How often a client asks that wants the result at once.
+const PAUSE: Duration = Duration::from_micros(300);
+
+/// One line of the table.
+pub struct Row {
+    name: &'static str,
+    ours: Vec<Duration>,
+    bare: Vec<Duration>,
+}
+
+struct Kind {
+    name: &'static str,
+    language: &'static str,
+    image: &'static str,
+    file: &'static str,
+    /// `@` in it makes each program another one.
+    source: &'static str,
+    /// What a shell has to run.
+    bare: &'static str,
+    /// The same program every time.
+    again: bool,
+    /// What containers made ahead need to be there again.
+    rest: Duration,
+}
+
+const C: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; } /* @ */";
+const CPP: &str =
+    "#include <bits/stdc++.h>\nint main() { std::vector<int> v{1}; std::cout << \"hello\" << std::endl; } // @";
+const JAVA: &str = "public class Hello { public static void main(String[] a) { System.out.println(\"hello\"); } } // @";
+const GCC: &str = "gcc -pipe -o solution h.c -lm && ./solution";
+/// In strict mode, so that the image's precompiled header does not fit: the bare compiler has none.
+const GXX: &str = "g++ -std=c++17 -pipe -o solution h.cpp && ./solution";
+const JAVAC: &str = "javac Hello.java && java -XX:+TieredCompilation -XX:TieredStopAtLevel=1 -Xverify:none -Xms64m -Xmx256m Hello 2>/dev/null";
+
+const fn kind(
+    name: &'static str,
+    (language, image, file): (&'static str, &'static str, &'static str),
+    (source, bare): (&'static str, &'static str),
+    again: bool,
+    rest: u64,
+) -> Kind {
+    Kind { name, language, image, file, source, bare, again, rest: Duration::from_millis(rest) }
+}
+
+const KINDS: [Kind; 7] = [
+    kind("Python hello", ("python", "python", "h.py"), ("print('hello')", "python3 -c \"print('hello')\""), true, 40),
+    kind("C, compile and run", ("c", "gcc", "h.c"), (C, GCC), false, 80),
+    kind("C, the same again", ("c", "gcc", "h.c"), (C, GCC), true, 80),
+    kind("C++ <bits/stdc++.h>", ("cpp", "gcc", "h.cpp"), (CPP, GXX), false, 100),
+    kind("C++, the same again", ("cpp", "gcc", "h.cpp"), (CPP, GXX), true, 100),
+    kind("Java, compile and run", ("java", "java", "Hello.java"), (JAVA, JAVAC), false, 1500),
+    kind("Java, the same again", ("java", "java", "Hello.java"), (JAVA, JAVAC), true, 200),
+];
+
+pub fn measure(server: &Server, times: usize) -> Vec<Row> {
+    KINDS.iter().map(|kind| one(server.client(), kind, times)).collect()
+}
+
+fn one(client: Client, kind: &Kind, times: usize) -> Row {
+    let mut shell = Shell::of(&rootfs(kind.image));
+    shell.write(kind.file, kind.source);
+    let times = if kind.rest > Duration::from_secs(1) { times.div_ceil(3) } else { times };
+    let mut row = Row { name: kind.name, ours: Vec::new(), bare: Vec::new() };
+    // Not counted: files come into the page cache, and containers are made ahead of what is asked for.
+    for turn in 0..times + 3 {
+        let bare = shell.run(kind.bare, "hello");
+        sleep(kind.rest);
+        let source = if kind.again { kind.source.to_owned() } else { kind.source.replace('@', &turn.to_string()) };
+        let ours = submit(client, kind.language, &source);
+        sleep(kind.rest);
+        if turn >= 3 {
+            row.ours.push(ours);
+            row.bare.push(bare);
+        }
+    }
+    row.ours.sort_unstable();
+    row.bare.sort_unstable();
+    row
+}
+
+fn submit(client: Client, language: &str, source: &str) -> Duration {
+    let began = Instant::now();
+    let id = client.submit(language, source, None);
+    loop {
+        let result = client.result(&id);
+        if matches!(result["status"].as_str(), Some("completed" | "failed")) {
+            let took = began.elapsed();
+            assert_eq!(result["output"], "hello\n");
+            return took;
+        }
+        sleep(PAUSE);
+    }
+}
+
+impl Row {
+    fn at(sorted: &[Duration], percent: usize) -> f64 {
+        let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+        sorted.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+    }
+
+    fn figures(&self) -> [f64; 4] {
+        [Self::at(&self.ours, 50), Self::at(&self.ours, 95), Self::at(&self.bare, 50), Self::at(&self.bare, 95)]
+    }
+
+    pub fn print(&self) {
+        let [ours, ours95, bare, bare95] = self.figures();
+        println!(
+            "{:<36}{:>5}{:>20}{:>20}{:>9.2}{:>9.2}",
+            self.name,
+            self.ours.len(),
+            format!("{ours:.2} ({ours95:.2})"),
+            format!("{bare:.2} ({bare95:.2})"),
+            ours / bare,
+            ours95 / bare95,
+        );
+    }
+
+    pub fn json(&self) -> Value {
+        let [ours, ours95, bare, bare95] = self.figures();
+        json!({
+            "what": self.name, "n": self.ours.len(), "ours_ms": [ours, ours95], "bare_ms": [bare, bare95],
+            "ratio": [ours / bare, ours95 / bare95],
+        })
+    }
+}
