@@ -5,6 +5,7 @@ mod blueprint;
 mod cache;
 mod capture;
 mod ending;
+mod error;
 mod filters;
 mod launch;
 mod pool;

@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout};
 
 use super::blueprint::Blueprint;
 use super::capture::{self, Capture, Ends};
+use super::error::{DYING, StepError, WORDS};
 use super::remains::Remains;
-use super::step::{DYING, StepError, WORDS};
 use super::workdir::{Workdir, WorkdirError};
 use crate::bundle::{self, Ids, Plan, Started};
 use crate::model::{Bytes, Captured, Enforcement, StepKind};

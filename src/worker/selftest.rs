@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::judge::{Namespaces, Probe};
 use super::blueprint::Blueprint;
+use super::error::StepError;
 use super::sandbox::Sandbox;
-use super::step::{self, Handover, StepError};
+use super::step::{self, Handover};
 use super::workdir::CodeFile;
 use crate::language::Ahead;
 use crate::model::{CODE_PATH, StepKind, StepReport, Streams};
