@@ -41,6 +41,8 @@ const MIX: [(&str, &str, &str, &str); 12] = [
 pub fn settings(settings: Settings) -> Settings {
     let all = ["python", "c"];
     let settings = settings.limit(&all, "RUN", "CPU_PERCENT", 0).limit(&all, "RUN", "WALL_MS", 5000);
+    // As many containers wait at every look, whatever was asked for lately.
+    let settings = settings.set("CASEMATE_POOL__LEAST", 1).set("CASEMATE_POOL__MOST", 1);
     settings.limit(&all, "RUN", "OUTPUT_BYTES", 10_000)
 }
 
