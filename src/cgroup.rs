@@ -167,8 +167,8 @@ impl Leaf {
         }
     }
 
-    /// Puts the last limits in force, after the runtime has done its part and before the program starts. On v1 this is
-    /// the CPU share: set earlier it would throttle the runtime. Without a cgroup it is what `pid`, the container's
+    /// Puts the last limits in force, after the runtime has done its part and before the program starts. On v1 these are
+    /// the CPU share and the number of processes: set earlier they would hold up the runtime. Without a cgroup it is what `pid`, the container's
     /// process 1, hands on to all its children.
     ///
     /// # Errors

@@ -12,6 +12,10 @@ use super::swap::{self, Guard};
 use super::{CPU_PERIOD_US, CgroupError, Usage};
 use crate::model::{Bytes, CpuTime, Limits, Pids};
 
+/// The runtime works inside the leaf while it brings the container up, and its threads count there. runc is two Go programs
+/// at once, which end when a thread is refused. What the job may have is set afterwards, before it is read back.
+const RUNTIME_TASKS: u32 = 128;
+
 /// The directories that were handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchies {
@@ -114,7 +118,8 @@ impl Delegation {
     }
 
     pub(super) fn leaf(&self, name: &str, limits: &Limits) -> Result<Leaf, CgroupError> {
-        self.make(name, limits.memory, super::with_init(limits.pids))
+        let Pids(most) = super::with_init(limits.pids);
+        self.make(name, limits.memory, Pids(most.saturating_add(RUNTIME_TASKS)))
     }
 
     fn make(&self, name: &str, memory: Bytes, pids: Pids) -> Result<Leaf, CgroupError> {
@@ -183,6 +188,7 @@ impl Leaf {
     }
 
     pub(super) fn arm(&self, limits: &Limits) -> Result<(), CgroupError> {
+        self.dirs.pids.write("pids.max", &super::with_init(limits.pids).0.to_string())?;
         self.arm_share(super::quota_us(limits.cpu_share))
     }
 
