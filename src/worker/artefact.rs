@@ -16,12 +16,15 @@ use super::workdir::CodeFile;
 /// Directories below directories below `/code`: packages of Java are the deepest that compilers make.
 const DEPTH: usize = 32;
 
+/// The longest path below `/code`, in bytes: it must fit into one of the service's own as well (PATH_MAX is 4096).
+const PATH: usize = 3072;
+
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// All of it.
     Files(Vec<CodeFile>),
-    /// More than the bytes that were allowed. A sparse file counts with its whole length.
+    /// More than the bytes that were allowed, or deeper than any compiler goes. A sparse file counts with its whole length.
     TooMuch,
 }
 
@@ -39,8 +42,11 @@ pub(super) fn collect(code: &Path, limit: u64) -> io::Result<Found> {
                 continue;
             }
             let below = path.join(std::ffi::OsStr::from_bytes(name));
+            if below.components().count() > DEPTH || below.as_os_str().len() > PATH {
+                return Ok(Found::TooMuch);
+            }
             match entry.file_type() {
-                FileType::Directory if below.components().count() <= DEPTH => {
+                FileType::Directory => {
                     open.push((beneath(&dir, name, OFlags::DIRECTORY)?, below));
                 }
                 FileType::RegularFile => {
@@ -56,7 +62,7 @@ pub(super) fn collect(code: &Path, limit: u64) -> io::Result<Found> {
                     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
                     File::from(file).take(size).read_to_end(&mut bytes)?;
                     left -= bytes.len() as u64;
-                    files.push(CodeFile { path: below, mode: stat.st_mode & 0o555, bytes });
+                    files.push(CodeFile { path: below, mode: for_everybody(stat.st_mode), bytes });
                 }
                 _ => {}
             }
@@ -64,6 +70,12 @@ pub(super) fn collect(code: &Path, limit: u64) -> io::Result<Found> {
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Found::Files(files))
+}
+
+/// What the owner may, everybody may: the file is the service's from here on. Nobody may write.
+const fn for_everybody(mode: u32) -> u32 {
+    let any = mode | mode >> 3 | mode >> 6;
+    (any & 0o5) * 0o111
 }
 
 fn beneath(dir: &OwnedFd, name: &[u8], more: OFlags) -> io::Result<OwnedFd> {
@@ -96,6 +108,23 @@ mod tests {
         let expected: [(&[u8], u32, &[u8]); 3] =
             [(b"a/b/C.class", 0o444, b"class"), (b"solution", 0o555, b"binary"), (b"\xff", 0o444, b"")];
         assert_eq!(seen, expected);
+        fs::set_permissions(at("solution"), fs::Permissions::from_mode(0o700)).unwrap();
+        let Found::Files(files) = collect(dir.path(), 1000).unwrap() else { panic!("too much") };
+        assert_eq!(files[1].mode, 0o555, "what its owner may execute");
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_not_left_out_in_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep: PathBuf = std::iter::repeat_n("d", DEPTH).collect();
+        fs::create_dir_all(dir.path().join(&deep)).unwrap();
+        assert_eq!(collect(dir.path(), 10).unwrap(), Found::Files(Vec::new()));
+        fs::write(dir.path().join(deep).join("file"), "").unwrap();
+        assert_eq!(collect(dir.path(), 10).unwrap(), Found::TooMuch);
+        let dir = tempfile::tempdir().unwrap();
+        let long: PathBuf = std::iter::repeat_n("d".repeat(250), 13).collect();
+        fs::create_dir_all(dir.path().join(long)).unwrap();
+        assert_eq!(collect(dir.path(), 10).unwrap(), Found::TooMuch);
     }
 
     #[test]

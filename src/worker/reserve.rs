@@ -130,8 +130,8 @@ impl Reserve {
             if first.is_well() {
                 break Some(first);
             }
-            // Cleared by being dropped.
             tracing::warn!("a container of {language} ({kind:?}) ended while it waited: {}", first.last_words());
+            tokio::spawn(first.remains.clear());
         };
         drop(shelves);
         self.changed.notify_one();

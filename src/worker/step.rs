@@ -1,6 +1,7 @@
 //! One step in one container that waits for it: hand over, watch, gather the evidence.
 
 use std::io;
+use std::path::Path;
 
 use nix::errno::Errno;
 use tokio::io::AsyncWriteExt;
@@ -18,9 +19,12 @@ use super::workdir::CodeFile;
 use crate::bundle::init::{self, Report};
 use crate::cgroup::Leaf;
 use crate::language::StepPlan;
-use crate::model::{CpuTime, Evidence, Pids, StepReport, Stop, WallTime};
+use crate::model::{CODE_PATH, CpuTime, Evidence, Pids, StepReport, Stop, WaitStatus, WallTime};
 use crate::report::conclude;
 use crate::runtime::Container;
+
+/// What a shell answers for a program that is there and cannot be executed (POSIX, 2.8.2 Exit Status for Commands).
+const NOT_EXECUTABLE: u8 = 126;
 
 /// What is handed over to a container that waits.
 #[derive(Debug)]
@@ -63,8 +67,9 @@ pub(super) async fn run(
         } else {
             word_to_begin(&blueprint.ahead.argv, handover.argv)
         };
-        let peak_before = leaf.pids_peak();
-        let used_before = leaf.cpu_time().unwrap_or(CpuTime(0));
+        // What the runtime and a command that waited have used and met is not the job's.
+        let (peak_before, before) = (leaf.pids_peak(), leaf.usage());
+        let used_before = before.cpu_time.unwrap_or(CpuTime(0));
         let started = Instant::now();
         let input = fill(stdin, handover.stdin).map_err(StepError::Pipe)?;
         let word = fill(word, &message).map_err(StepError::Pipe)?;
@@ -102,6 +107,10 @@ pub(super) async fn run(
                 leaf.told(CpuTime(user.0 + system.0), max_rss);
                 Some(wait)
             }
+            // What it compiled to is the program's own doing, executable or not: as a shell says it, 126.
+            Some(Report::NotStarted { step: init::Step::Exec, .. }) if own_program(handover.argv) => {
+                Some(WaitStatus::Exited(NOT_EXECUTABLE))
+            }
             Some(Report::NotStarted { errno, .. }) => {
                 let program = handover.argv.first().cloned().unwrap_or_default();
                 return Err(StepError::Exec { program, errno: Errno::from_raw(errno) });
@@ -113,10 +122,10 @@ pub(super) async fn run(
         let evidence = Evidence {
             wait,
             stop,
-            oom_kills: usage.oom_kills,
-            pids_refused: usage.pids_refused,
+            oom_kills: since(before.oom_kills, usage.oom_kills),
+            pids_refused: since(before.pids_refused, usage.pids_refused),
             pids_peak: own_peak(peak_before, usage.pids_peak),
-            throttled: usage.throttled,
+            throttled: since(before.throttled, usage.throttled),
             cpu_time: usage.cpu_time.map(|t| CpuTime(t.0.saturating_sub(used_before.0))),
             memory_peak: usage.memory_peak,
             wall: Some(WallTime::from_duration(wall)),
@@ -126,6 +135,16 @@ pub(super) async fn run(
     };
     let result = carry_out.await;
     (result, remains)
+}
+
+/// What a counter has counted since; absent where it cannot be read now.
+fn since(before: Option<u64>, now: Option<u64>) -> Option<u64> {
+    now.map(|now| now.saturating_sub(before.unwrap_or(0)))
+}
+
+/// Whether the program is a file of the job's, not of the image.
+fn own_program(argv: &[String]) -> bool {
+    argv.first().is_some_and(|program| Path::new(program).starts_with(CODE_PATH))
 }
 
 /// The runtime's own threads were in the group too (runc has about ten): what is not above their peak may be theirs.

@@ -111,4 +111,19 @@ fn memory(runtime: Runtime) {
     assert!(seen.output().starts_with("Compilation error:\n"), "{}", seen.result);
 }
 
-under_both_runtimes!(compile_errors, compiles, time_out, output_cap, memory);
+/// A program may be compiled to something that the kernel does not execute: that is its own affair, not ours, however
+/// often it is submitted.
+fn what_cannot_be_executed(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let server = Server::start(&Settings::new(runtime).set("CASEMATE_UNREADY_AFTER", 2));
+    let client = server.client();
+    // An interpreter whose path is longer than any (execve(2): ENOEXEC).
+    let code = "int main(void) { return 0; }\n__asm__(\".section .interp,\\\"a\\\"\\n.fill 5000,1,0x41\\n.previous\");";
+    for n in 0..3 {
+        let seen = client.run("c", &format!("{code} // {n}"), None);
+        assert_eq!((seen.state(), seen.output()), ("failed", "\nexit status 126"), "{}", server.log());
+    }
+    assert_eq!(client.get("/readyz").status, 200);
+}
+
+under_both_runtimes!(compile_errors, compiles, time_out, output_cap, memory, what_cannot_be_executed);

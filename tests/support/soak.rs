@@ -75,6 +75,9 @@ fn round(client: Client, jobs: usize) {
     }
 }
 
+/// More containers than the three workers, what each has cleared away, and what waits or is being made for two languages.
+const AT_ONCE: usize = 24;
+
 /// Where to look.
 struct Watch {
     outer: u32,
@@ -112,8 +115,12 @@ impl Watch {
         let cgroups: usize = self.cgroups.iter().map(|path| directories(path)).sum();
         // Jobs, containers and what the runtime notes of them are one deep; deeper down lie the images.
         let stage = self.stage.as_deref().map(|stage| entries(stage, 2)).unwrap_or_default();
+        // Roots stay mounted for the next container: as many as there ever were containers at once, whenever that was.
+        let roots = self.stage.as_deref().map(|stage| entries(&stage.join("roots"), 1)).unwrap_or_default();
+        assert!(roots <= AT_ONCE, "{roots} roots are kept");
+        let mounts = self.service.mounts().saturating_sub(roots);
         let counts =
-            [self.service.files(), cgroups, self.service.mounts(), Process::of(self.outer).descendants().len(), stage];
+            [self.service.files(), cgroups, mounts, Process::of(self.outer).descendants().len(), stage - roots];
         let mut values = [self.service.rss_kib(); 6];
         values[1..].iter_mut().zip(counts).for_each(|(value, count)| *value = count as u64);
         values
