@@ -21,6 +21,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use thiserror::Error;
 
+use super::userns::SUBORDINATE_IDS;
 use crate::bundle::{INIT_PATH, KIT_PATH};
 use roots::Roots;
 
@@ -141,7 +142,10 @@ impl Stage {
 /// Mounted by itself, so that what a program learns of its root's size and free space never changes (statfs(2) on an
 /// overlay tells of the uppermost layer).
 fn make_layer(layer: &Path, init: &[u8], kits: &[(&str, Files)]) -> Result<(), StageError> {
-    mount_tmpfs(layer, "mode=0755,size=256k,nr_inodes=32")?;
+    // Whose a tmpfs is shows in the mount tables of jobs that have a kit's file. The last of the lent ids is the last of a
+    // block (`ids::BLOCK`), so that no container has it.
+    let nobody_s = format!("uid={SUBORDINATE_IDS},gid={SUBORDINATE_IDS}");
+    mount_tmpfs(layer, &format!("mode=0755,size=256k,nr_inodes=32,{nobody_s}"))?;
     let path = layer.join(INIT_PATH.trim_start_matches('/'));
     if let Some(parent) = path.parent() {
         make_dir(parent, 0o755)?;

@@ -80,8 +80,8 @@ impl Workdir {
         if let (Some(code), Some(room)) = (workdir.code(), room) {
             fs::create_dir(&code).map_err(file("make /code"))?;
             // The bundle is not in it: a job that fills it up must not be able to stop its own way.
-            mount_tmpfs(&code, &options(room, &[]))?;
-            std::os::unix::fs::chown(&code, Some(job), Some(job)).map_err(file("hand over /code"))?;
+            // Its owner is an option, and shows in the job's mount table: so it is not the service's account.
+            mount_tmpfs(&code, &format!("{},uid={job},gid={job}", options(room, &[])))?;
         }
         Ok(workdir)
     }

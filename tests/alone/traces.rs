@@ -59,13 +59,7 @@ impl Traces {
 /// The uid ranges that are the service's: its own, and its subordinate ids.
 fn ranges() -> Vec<(u32, u32)> {
     let uid = account::serving_uid();
-    let name = nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name).unwrap_or_default();
-    let mine = |owner: &str| owner == name || owner == uid.to_string();
-    let file = fs::read_to_string("/etc/subuid").unwrap_or_default();
-    let lines = file.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let subordinate =
-        lines.filter(|f| f.len() == 3 && mine(f[0])).filter_map(|f| Some((f[1].parse().ok()?, f[2].parse().ok()?)));
-    let mut all: Vec<_> = subordinate.collect();
+    let mut all = account::lent_ids();
     // An ordinary user has other processes too: only those of his subordinate ids are certainly a job's.
     if account::is_root() {
         all.push((uid, 1));

@@ -8,6 +8,8 @@
 #[allow(dead_code, reason = "each target uses its part of the harness")]
 mod support;
 
+mod allowed;
 mod bits;
 mod broken_runtime;
 mod pairs;
+mod snooper;

@@ -51,3 +51,16 @@ pub fn give(path: &Path) {
         chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("owner of a path of the test");
     }
 }
+
+/// The ids of the host that are lent to whoever serves, users and groups: the first and how many.
+pub fn lent_ids() -> Vec<(u32, u32)> {
+    let uid = serving_uid();
+    let name = User::from_uid(uid.into()).ok().flatten().map(|user| user.name).unwrap_or_default();
+    let mine = |owner: &str| owner == name || owner == uid.to_string();
+    let files = ["/etc/subuid", "/etc/subgid"].map(|file| fs::read_to_string(file).unwrap_or_default()).concat();
+    let lines = files.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines
+        .filter(|f| f.len() == 3 && mine(f[0]))
+        .filter_map(|f| Some((f[1].parse().ok()?, f[2].parse().ok()?)))
+        .collect()
+}

@@ -12,6 +12,11 @@ impl Process {
         Self(pid)
     }
 
+    /// Its id.
+    pub const fn id(self) -> u32 {
+        self.0
+    }
+
     /// The service itself: the only child of the outer process.
     pub fn child_of(pid: u32) -> Self {
         let children =
