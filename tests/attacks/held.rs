@@ -9,7 +9,7 @@ use super::header::breached;
 use super::languages::Languages;
 use super::wrapper::Wrapper;
 use crate::support::table::show;
-use crate::support::{Runtime, Seen, Server, Settings};
+use crate::support::{Runtime, Seen, Server, Settings, scale};
 use crate::{needs, support::Need, under_both_runtimes};
 
 /// One run of an attack.
@@ -101,7 +101,7 @@ fn carry_out(runtime: Runtime, plan: impl Fn(&Attack) -> Vec<(Vec<&'static str>,
     let all = |trial: &Trial| (0..trial.attack.header.copies).map(|_| submit(trial)).collect::<Vec<_>>();
     let ids: Vec<Vec<String>> = trials.iter().map(all).collect();
     let began = Instant::now();
-    let deadline = began + Duration::from_secs(300);
+    let deadline = began + scale::patience(Duration::from_secs(300));
     let mut bad = Vec::new();
     let mut again = Vec::new();
     for (trial, ids) in trials.iter().zip(ids) {
@@ -113,7 +113,9 @@ fn carry_out(runtime: Runtime, plan: impl Fn(&Attack) -> Vec<(Vec<&'static str>,
         }
     }
     for trial in again {
-        if let Err(wrong) = judge(trial, &server, &all(trial), Instant::now() + Duration::from_secs(90)) {
+        if let Err(wrong) =
+            judge(trial, &server, &all(trial), Instant::now() + scale::patience(Duration::from_secs(90)))
+        {
             bad.push((trial, wrong));
         }
     }

@@ -77,6 +77,9 @@ impl Wrapper {
 }
 
 fn real(runtime: Runtime) -> String {
+    if let Some(path) = runtime.named() {
+        return path.display().to_string();
+    }
     let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
     let found = places.iter().map(|place| format!("{place}/{}", runtime.name())).find(|path| Path::new(path).exists());
     found.expect("needs! has looked for it")

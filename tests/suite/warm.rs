@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::{Runtime, Seen, Server, Settings};
+use crate::support::{Runtime, Seen, Server, Settings, scale};
 use crate::{needs, support::Need, under_both_runtimes};
 
 /// Names and texts of the programs below this directory.
@@ -28,7 +28,7 @@ const WAITED: &str = "print('$case' + 'mate$' in open('/proc/self/cmdline').read
 
 /// Submits until the answer comes from a container that waited: one is made whenever a processor has time for it.
 fn until_one_waits(server: &Server) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + scale::patience(Duration::from_secs(60));
     while server.client().run("python", WAITED, None).output() != "True\n" {
         assert!(Instant::now() < deadline, "no container waits:\n{}", server.log());
     }
@@ -36,7 +36,7 @@ fn until_one_waits(server: &Server) {
 
 /// Runs it in a container that waited; whether one was there is in the log.
 fn warm(server: &Server, code: &str) -> Seen {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + scale::patience(Duration::from_secs(120));
     loop {
         let client = server.client();
         let id = client.submit("python", code, Some(INPUT));
@@ -101,10 +101,11 @@ fn limits_hold(runtime: Runtime) {
     let server = Server::start(&settings.limit(&["python"], "RUN", "WALL_MS", 1500));
     until_one_waits(&server);
     assert_eq!(warm(&server, "x = b'x' * (200 << 20)").output(), "\nexit status 137");
-    assert_eq!(warm(&server, "while True: pass").output(), "\nexecution timed out after 1.5 seconds");
+    let timed_out = format!("\nexecution timed out after {} seconds", scale::seconds(1500));
+    assert_eq!(warm(&server, "while True: pass").output(), timed_out);
     // Neither the wait nor the start of the interpreter is counted.
     let began = warm(&server, "print(1)");
-    assert!(began.execution_ms() < 1500, "{}", began.result);
+    assert!(began.execution_ms() < scale::limit("WALL_MS", 1500), "{}", began.result);
     assert_eq!(warm(&server, "import os; print(os.listdir('/tmp'), os.listdir('/code'))").output(), "[] []\n");
 }
 

@@ -1,7 +1,8 @@
 # The product on this machine as a deployment has it, one stage of it as whoever calls: `product.sh setup`,
-# `product.sh serve RUNTIME ACCOUNT`, `product.sh after` (a reboot), and as root `product.sh give USER` before the first
-# of them. Each check is a line, `ok` or `FAIL`; tests/vm/run counts them. /share/product holds the release binary,
-# images.tar (the built images) and this script.
+# `product.sh serve RUNTIME ACCOUNT` (or `serve-briefly`), `product.sh after` (a reboot); as root `product.sh give USER`
+# before the first of them, `product.sh unit` with the unit that we ship, and `product.sh unit-after`. Each check is a
+# line, `ok` or `FAIL`; tests/vm/run counts them. /share/product holds the release binary, the unit, images.tar (the built
+# images) and this script.
 set -u
 product=/share/product
 binary=$product/casemate
@@ -22,6 +23,8 @@ patient() {
         [ $language = PYTHON ] || export "CASEMATE_LIMITS__${language}__COMPILE__WALL_MS=300000" \
             "CASEMATE_LIMITS__${language}__COMPILE__CPU_SECONDS=300"
     done
+    # A container that waits for a job has a cgroup too, and would be taken for the job's.
+    export CASEMATE_POOL__LEAST=0 CASEMATE_POOL__MOST=0
     # This one is for what never ends by itself.
     export CASEMATE_LIMITS__C__RUN__WALL_MS=6000 CASEMATE_LAUNCH_MS=60000
 }
@@ -83,7 +86,20 @@ limits() { # NAME: what holds a python job that waits to be read
 
 # Everything a service does, under RUNTIME.
 served() { # RUNTIME WHO
-    local name=$1 who=$2 crowd
+    begun "$1" "$2" || return
+    everything "$1"
+    ended_well "$1"
+    runs_a_file "$1"
+}
+
+# Started as root it is a service like any other, under the name of its account.
+served_briefly() { # RUNTIME WHO
+    begun "$1" "$2" || return
+    ended_well "$1"
+}
+
+begun() { # RUNTIME WHO
+    local name=$1 who=$2
     export CASEMATE_RUNTIME=$1
     start || return
     expect "$name: runtime" 1 "$(grep -c "INFO $1 version .*, limits by cgroup v2" "$HOME/serve.log")"
@@ -91,6 +107,10 @@ served() { # RUNTIME WHO
     expect "$name: runs as" "$who $who" "$(ps -o user= -p "$pid,$(pgrep -P $pid)" | paste -sd' ')"
     limits "$name"
     job "$name: python" 'completed 42' python 'print(6*7)'
+}
+
+everything() { # NAME
+    local name=$1 crowd
     job "$name: c" 'completed c' c '#include <stdio.h>
 int main(void) { puts("c"); }'
     job "$name: cpp" 'completed cpp' cpp '#include <iostream>
@@ -110,6 +130,10 @@ except OSError: print(n)'
     job "$name: fork bomb" $'failed \nexecution timed out after 6 seconds' c '#include <unistd.h>
 int main(void) { for (;;) fork(); }'
     job "$name: still serves" 'completed 42' python 'print(6*7)'
+}
+
+ended_well() { # NAME
+    local name=$1
     expect "$name: cgroups of jobs" "" "$(find "$scope/jobs" -mindepth 1 -type d)"
     kill $pid
     wait $pid
@@ -122,11 +146,63 @@ int main(void) { for (;;) fork(); }'
     kill -9 $pid
     wait $pid 2>/dev/null
     expect "$name: left after SIGKILL" "" "$(left)"
+}
+
+runs_a_file() { # NAME
+    local name=$1
     cd "$HOME" && printf 'print(input())\nraise SystemExit(3)\n' >a.py
     expect "$name: casemate run" $'hello\n3' "$(echo hello | "$binary" run a.py; echo $?)"
     printf 'a = bytearray(200 << 20)\n' >a.py
     expect "$name: casemate run, memory" 137 "$("$binary" run a.py </dev/null 2>/dev/null; echo $?)"
     expect "$name: left after run" "" "$(left)"
+}
+
+# Waits for the service of the unit; sets pid and scope.
+unit_up() {
+    until curl -sf "$url/queue-stats" >/dev/null; do
+        [ "$(systemctl is-active casemate)" != failed ] || { echo "  FAIL unit: it does not start"; journalctl --no-pager -u casemate | tail -n 20; return 1; }
+        sleep 0.3
+    done
+    pid=$(systemctl show -P MainPID casemate)
+    scope=/sys/fs/cgroup/system.slice/casemate.service
+}
+
+# The release binary as a system service, installed as the head of the unit says.
+unit() {
+    local before
+    install -m 755 "$binary" /usr/local/bin/casemate
+    install -m 644 $product/casemate.service /etc/systemd/system/
+    mkdir -p /etc/casemate
+    mv "$CASEMATE_IMAGES" /var/lib/casemate/images
+    unset CASEMATE_IMAGES
+    env | grep -E '^(CASEMATE_|PORT=)' >/etc/casemate/environment
+    systemctl daemon-reload
+    expect "unit: started" 0 "$(systemctl enable --now --quiet casemate; echo $?)"
+    unit_up || return
+    expect "unit: runs as" "casemate casemate" "$(ps -o user= -p "$pid,$(pgrep -P "$pid")" | paste -sd' ')"
+    expect "unit: its cgroup" "0::/system.slice/casemate.service/server" "$(cat "/proc/$pid/cgroup")"
+    expect "unit: the system is read-only for it" ro "$(findmnt -N "$pid" -no OPTIONS / | cut -d, -f1)"
+    limits unit
+    job "unit: java" 'completed java' java 'public class A { public static void main(String[] a) { System.out.println("java"); } }'
+    job "unit: memory" $'failed \nexit status 137' python 'a = bytearray(200 << 20); print("survived")'
+    job "unit: fork bomb" $'failed \nexecution timed out after 6 seconds' c '#include <unistd.h>
+int main(void) { for (;;) fork(); }'
+    job "unit: still serves" 'completed 42' python 'print(6*7)'
+    expect "unit: the same process" "$pid" "$(systemctl show -P MainPID casemate)"
+    before=$pid
+    kill -9 "$pid"
+    until [ "$(systemctl show -P MainPID casemate)" != "$before" ] && [ "$(systemctl is-active casemate)" = active ]; do sleep 0.2; done
+    unit_up || return
+    job "unit: serves again after SIGKILL" 'completed 42' python 'print(6*7)'
+    systemctl stop casemate
+    expect "unit: result of the stop" success "$(systemctl show -P Result casemate)"
+    expect "unit: left" "" "$(ls -d "$scope" 2>/dev/null; left)"
+}
+
+unit_after() { # a reboot: nobody has started it
+    unit_up || return
+    job "unit: serves" 'completed 42' python 'print(6*7)'
+    expect "unit: cleared away" 0 "$(systemctl disable --now --quiet casemate; echo $?)"
 }
 
 stage() { # WHAT [ARGUMENT]…
@@ -140,10 +216,14 @@ stage() { # WHAT [ARGUMENT]…
         sed -n '/^ok/!s/^/       /p' "$HOME/setup.log"
         ;;
     give) # the images to USER; with their times to the nanosecond, for these are looked at
+        [ ! -d /var/lib/casemate/images ] || mv /var/lib/casemate/images "$CASEMATE_IMAGES"
         [ -d "$CASEMATE_IMAGES" ] || { mkdir "$CASEMATE_IMAGES" && tar -C "$CASEMATE_IMAGES" -xpf $product/images.tar; }
         chown -R "$2:" "$CASEMATE_IMAGES"
         ;;
     serve) served "$2" "$3" ;;
+    serve-briefly) served_briefly "$2" "$3" ;;
+    unit) unit ;;
+    unit-after) unit_after ;;
     after) # a reboot
         start || return
         job "serves" 'completed 42' python 'print(6*7)'

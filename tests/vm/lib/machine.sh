@@ -75,7 +75,7 @@ machine_answer() {
 machine_wait_ready() {
     local dir
     dir=$(machine_dir "$1")
-    [ "$(machine_answer "$dir" 240 5<>"$dir/ctl.out")" = ready ] || die "the machine did not come up"
+    [ "$(machine_answer "$dir" 600 5<>"$dir/ctl.out")" = ready ] || die "the machine did not come up"
 }
 
 # machine_do ID USER SCRIPT: runs SCRIPT (text for the user's shell), passes its output through, returns its status.

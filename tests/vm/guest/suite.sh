@@ -1,0 +1,25 @@
+# The black-box suites on this machine, as an ordinary user to whose service systemd delegates: `suite.sh RUNTIME`, or
+# `suite.sh none` for the tests that run under none. Which tests, subset says. /share/product holds the executables of
+# the tests, the release binary and subset; `product.sh give` has put the images where they are looked for.
+# Prints what the executables print, and `done N` at the end, N being the number of tests that were to run.
+set -u
+product=/share/product
+export CARGO_MANIFEST_DIR=$product/tree CMTEST_BINARY=$product/casemate CMTEST_IMAGES=/home/images RUST_BACKTRACE=0
+wanted=0 status=0
+while read -r target names; do
+    case $target in '' | '#'*) continue ;; esac
+    case $1:$names in
+    none:*RUNTIME*) continue ;;
+    none:*) ;;
+    *:*RUNTIME*) names=${names//RUNTIME/under_$1} ;;
+    *) continue ;;
+    esac
+    read -ra names <<<"$names"
+    wanted=$((wanted + ${#names[@]}))
+    # What runs into a limit of time does so for each attack: less patience, or it takes half an hour.
+    case $target in attacks) export CMTEST_ATTACK=exhaustion CMTEST_TIME_SCALE=3 ;; *) export CMTEST_TIME_SCALE=$2 ;; esac
+    # One at a time, for many measure; within a table the programs run beside each other.
+    "$product/$target" --test-threads=1 --exact "${names[@]}" 2>&1 || status=1
+done <"$product/subset"
+echo "done $wanted"
+exit $status
