@@ -4,6 +4,7 @@
 //! sources and the reference page all come from there. Which languages there are the
 //! caller says.
 
+mod directory;
 mod load;
 mod mistake;
 mod near;
@@ -13,6 +14,7 @@ mod settings;
 mod table;
 mod value;
 
+pub use directory::files_in;
 pub use load::{LoadError, load};
 pub use mistake::{Mistake, Origin};
 pub use reference::{Description, describe, reference};

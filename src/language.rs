@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::config::files_in;
 use crate::model::Limits;
 
 pub use definition::Language;
@@ -76,8 +77,11 @@ impl Languages {
                 Err(more) => errors.extend(more),
             }
         }
-        for path in files(overrides, &mut errors) {
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let added = files_in(overrides, "languages", "toml").unwrap_or_else(|(path, source)| {
+            errors.push(LanguageError::Read { path, source });
+            Vec::new()
+        });
+        for (name, path) in added {
             match std::fs::read_to_string(&path) {
                 Ok(text) => match Language::parse(&name, &path.to_string_lossy(), &text) {
                     Ok(language) => drop(languages.insert(name, language)),
@@ -110,23 +114,6 @@ impl Languages {
     pub fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)> {
         let language = self.get(name)?;
         Some((language.compile_limits().cloned(), language.run_limits().clone()))
-    }
-}
-
-fn files(overrides: Option<&Path>, errors: &mut Vec<LanguageError>) -> Vec<PathBuf> {
-    let Some(dir) = overrides.map(|dir| dir.join("languages")).filter(|dir| dir.exists()) else { return Vec::new() };
-    let listed = std::fs::read_dir(&dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match listed {
-        Ok(entries) => {
-            let mut paths: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
-            paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
-            paths.sort();
-            paths
-        }
-        Err(source) => {
-            errors.push(LanguageError::Read { path: dir, source });
-            Vec::new()
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::config::files_in;
 use format::File;
 pub use profile::Profile;
 pub use reference::reference;
@@ -93,8 +94,11 @@ impl Profiles {
         for (name, text) in BUILT_IN {
             texts.insert(name.to_owned(), (format!("seccomp/{name}.json"), text.to_owned()));
         }
-        for path in files(overrides, &mut errors) {
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let added = files_in(overrides, "seccomp", "json").unwrap_or_else(|(path, source)| {
+            errors.push(ProfileError::Read { path, source });
+            Vec::new()
+        });
+        for (name, path) in added {
             match std::fs::read_to_string(&path) {
                 Ok(text) => drop(texts.insert(name, (path.display().to_string(), text))),
                 Err(source) => errors.push(ProfileError::Read { path, source }),
@@ -172,20 +176,4 @@ fn parse(file: &str, text: &str) -> Result<File, ProfileError> {
     let addition = content.rules.is_empty() && content.extends.is_none() && content.unknown.is_empty();
     let sound = if content.adds.is_empty() { !content.rules.is_empty() } else { addition };
     if sound { Ok(content) } else { Err(ProfileError::Kind { file: file.to_owned() }) }
-}
-
-fn files(overrides: Option<&Path>, errors: &mut Vec<ProfileError>) -> Vec<PathBuf> {
-    let Some(dir) = overrides.map(|dir| dir.join("seccomp")).filter(|dir| dir.exists()) else { return Vec::new() };
-    match std::fs::read_dir(&dir).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
-        Ok(entries) => {
-            let mut paths: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
-            paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
-            paths.sort();
-            paths
-        }
-        Err(source) => {
-            errors.push(ProfileError::Read { path: dir, source });
-            Vec::new()
-        }
-    }
 }

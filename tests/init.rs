@@ -11,6 +11,11 @@ use std::process::{Command, Output, Stdio};
 use casemate::bundle::init::{INIT, Report, Step};
 use casemate::model::WaitStatus;
 
+#[path = "support/signals.rs"]
+mod signals;
+
+use signals::DEADLY;
+
 struct Init {
     dir: tempfile::TempDir,
 }
@@ -71,26 +76,7 @@ fn exit_statuses_arrive() {
 
 #[test]
 fn signals_arrive_as_themselves() {
-    for (name, number) in [
-        ("HUP", 1u8),
-        ("INT", 2),
-        ("QUIT", 3),
-        ("ILL", 4),
-        ("TRAP", 5),
-        ("ABRT", 6),
-        ("BUS", 7),
-        ("FPE", 8),
-        ("KILL", 9),
-        ("USR1", 10),
-        ("SEGV", 11),
-        ("USR2", 12),
-        ("PIPE", 13),
-        ("ALRM", 14),
-        ("TERM", 15),
-        ("XCPU", 24),
-        ("XFSZ", 25),
-        ("SYS", 31),
-    ] {
+    for (name, number) in DEADLY {
         let (output, report) = Init::new().run(&["/bin/sh", "-c", &format!("ulimit -c 0; kill -{name} $$")]);
         assert_eq!(wait(report), WaitStatus::Signaled(number), "{name}");
         assert_eq!(output.status.code(), Some(128 + i32::from(number)), "{name}");

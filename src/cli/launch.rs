@@ -101,10 +101,7 @@ impl Launch {
         let mut mistakes = Vec::new();
         let languages = gather(Languages::load(overrides), &mut mistakes);
         let profiles = gather(Profiles::load(overrides), &mut mistakes);
-        let recipes = gather(
-            Recipes::load(overrides.map(|dir| dir.join("images")).as_deref().filter(|dir| dir.is_dir())),
-            &mut mistakes,
-        );
+        let recipes = gather(Recipes::load(overrides), &mut mistakes);
         match (languages, profiles, recipes) {
             (Some(languages), Some(profiles), Some(recipes)) if mistakes.is_empty() => {
                 Ok(Definitions { languages, profiles, recipes })

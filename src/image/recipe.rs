@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::files_in;
 use crate::image::digest::Digest;
 use crate::image::error::RecipeError;
 use crate::image::layout::{FIXED_FILES, MOUNT_POINTS};
@@ -101,7 +101,7 @@ impl Recipe {
 pub struct Recipes(BTreeMap<String, Recipe>);
 
 impl Recipes {
-    /// The embedded recipes, and over them every `*.toml` in the directory `overrides`, which need not exist.
+    /// Ours, and over them those of `<overrides>/images/*.toml`.
     ///
     /// # Errors
     /// Everything that is wrong in any of them, at once.
@@ -118,8 +118,9 @@ impl Recipes {
         for (file, text) in EMBEDDED {
             add(file, Ok((*text).to_owned()));
         }
-        let found = overrides.map_or_else(|| Ok(Vec::new()), files);
-        for (file, path) in found.map_err(|error| vec![error])? {
+        let added = files_in(overrides, "images", "toml");
+        for (name, path) in added.map_err(|(dir, source)| vec![RecipeError::List { dir, source }])? {
+            let file = format!("{name}.toml");
             let text = fs::read_to_string(&path).map_err(|source| RecipeError::Read { file: file.clone(), source });
             add(&file, text);
         }
@@ -136,26 +137,6 @@ impl Recipes {
     pub fn iter(&self) -> impl Iterator<Item = &Recipe> {
         self.0.values()
     }
-}
-
-/// The `*.toml` of a directory by name, hidden ones excepted, in order.
-fn files(dir: &Path) -> Result<Vec<(String, std::path::PathBuf)>, RecipeError> {
-    let failed = |source| RecipeError::List { dir: dir.to_owned(), source };
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".toml") && !name.starts_with('.') {
-            found.push((name, entry.path()));
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// Whether an image can have this name. It becomes part of a directory's name.
@@ -187,8 +168,9 @@ mod tests {
 
     fn load(files: &[(&str, &str)]) -> Result<Recipes, String> {
         let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("images")).unwrap();
         for (name, text) in files {
-            fs::write(dir.path().join(name), text).unwrap();
+            fs::write(dir.path().join("images").join(name), text).unwrap();
         }
         Recipes::load(Some(dir.path()))
             .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
@@ -199,7 +181,7 @@ mod tests {
         let recipes = Recipes::load(None).unwrap();
         assert_eq!(recipes.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>(), ["gcc", "java", "python"]);
         assert!(recipes.iter().all(|recipe| recipe.mirror.is_none()), "no recipe of ours names a host");
-        assert!(Recipes::load(Some(Path::new("/nonexistent/images"))).is_ok());
+        assert!(Recipes::load(Some(Path::new("/nonexistent"))).is_ok());
     }
 
     #[test]

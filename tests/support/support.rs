@@ -12,6 +12,7 @@ pub mod scale;
 pub mod server;
 pub mod settings;
 pub mod shape;
+pub mod signals;
 pub mod soak;
 pub mod submission;
 pub mod table;
