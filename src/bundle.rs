@@ -75,6 +75,8 @@ pub struct Plan<'a> {
     pub cwd: &'a str,
     /// What it may use.
     pub limits: &'a Limits,
+    /// Its `RLIMIT_CORE` in bytes, 1 unless the service itself may have no more than 0 (`host::rlimits`).
+    pub core: u64,
     /// The filter of system calls.
     pub seccomp: LinuxSeccomp,
     /// The same filter as crun compiled it for an earlier container, in base64: an annotation that spares it the work.
@@ -114,7 +116,7 @@ pub fn spec(plan: &Plan<'_>) -> Result<Spec, OciSpecError> {
         .cwd(plan.cwd)
         .no_new_privileges(true)
         .capabilities(no_capabilities()?)
-        .rlimits(limits::rlimits(plan.limits)?)
+        .rlimits(limits::rlimits(plan.limits, plan.core)?)
         .build()?;
     let mut linux = LinuxBuilder::default()
         .uid_mappings(identity::mappings(plan.ids)?)

@@ -2,5 +2,6 @@
 
 pub mod ids;
 pub mod provision;
+pub mod rlimits;
 pub mod stage;
 pub mod userns;

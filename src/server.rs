@@ -20,6 +20,7 @@ use crate::config::{HttpSettings, RuntimeChoice, Settings, UnenforcedLimits};
 use crate::health::Health;
 use crate::host::ids::IdBlocks;
 use crate::host::provision::Delegated;
+use crate::host::rlimits::{self, RlimitError};
 use crate::host::stage::{Stage, StageError};
 use crate::host::userns::SUBORDINATE_IDS;
 use crate::http::{self, Cors, Edge, ListenError};
@@ -53,6 +54,8 @@ pub enum StartError {
     Cgroup(#[from] CgroupError),
     #[error("cgroup v2 cannot be mounted for the service")]
     CgroupMount(#[source] Errno),
+    #[error("jobs cannot have their limits")]
+    Rlimit(#[from] RlimitError),
     #[error(transparent)]
     Stage(#[from] StageError),
     #[error(transparent)]
@@ -127,6 +130,14 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
     let digests = images.iter().map(|image| (image.name.clone(), image.digest.to_string())).collect();
     let (least, most, memory) = (settings.pool_least, settings.pool_most, settings.pool_memory);
     let bounds = Bounds { least, most, memory };
+    let core = rlimits::core_limit()?;
+    for language in definitions.languages.iter() {
+        let patches = settings.limits.get(&language.name).cloned().unwrap_or_default();
+        let compile = language.compile_limits().map(|limits| patches.compile.apply(limits));
+        for limits in compile.into_iter().chain([patches.run.apply(language.run_limits())]) {
+            rlimits::check(&language.name, &limits)?;
+        }
+    }
     let stock = Stock::new(&definitions.languages, &settings.limits, digests, bounds, settings.compile_cache);
     let sandbox = Sandbox {
         stock,
@@ -137,6 +148,7 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
         ids: IdBlocks::new(1, SUBORDINATE_IDS),
         languages: definitions.languages,
         profiles: definitions.profiles,
+        core,
         launched: AtomicU64::new(0),
     };
     Ok(Ground { sandbox: Arc::new(sandbox), images })

@@ -11,13 +11,13 @@ use crate::model::Limits;
 
 /// Limits of each process (getrlimit(2)). The CPU time one is a second line of defence behind the group's: it is a
 /// second higher, so that it never fires first. The init sets two more, which must not be here (`SHARED_LIMITS`).
-pub(super) fn rlimits(limits: &Limits) -> Result<Vec<PosixRlimit>, OciSpecError> {
+pub(super) fn rlimits(limits: &Limits, core: u64) -> Result<Vec<PosixRlimit>, OciSpecError> {
     let cpu_seconds = limits.cpu_time.0.div_ceil(1_000_000) + 1;
     [
         // A core pattern that is a pipe starts a program outside the sandbox for every crash, and it asks no limit but one:
         // a limit of one byte, by which the kernel knows that such a program has crashed itself (fs/coredump.c). With less
         // than a page no file is written either. The filter keeps a job from lowering it.
-        (PosixRlimitType::RlimitCore, 1),
+        (PosixRlimitType::RlimitCore, core),
         (PosixRlimitType::RlimitCpu, cpu_seconds),
         (PosixRlimitType::RlimitFsize, limits.file_size.0),
         (PosixRlimitType::RlimitNofile, u64::from(limits.open_files.0)),

@@ -14,6 +14,7 @@ use crate::config::{self, Defaults, LoadError, RuntimeChoice, Settings, Unenforc
 use crate::host::ids::{Owner, SubIdsError, subordinate};
 use crate::host::provision::systemd::{Manager, scope_call};
 use crate::host::provision::{DelegateError, Delegated, Wanted, Who, WhoError, delegate, delegated};
+use crate::host::rlimits::allow_no_core;
 use crate::host::userns::{self, EnterError, Entered, Ranges};
 use crate::image::Recipes;
 use crate::language::Languages;
@@ -125,6 +126,7 @@ impl Launch {
     /// Becomes the service account for good, where root started us.
     pub(super) fn drop_root(&self) -> Result<(), LaunchError> {
         let Some(user) = self.account()? else { return Ok(()) };
+        allow_no_core();
         become_user(user.uid, user.gid).map_err(LaunchError::Drop)
     }
 

@@ -178,9 +178,13 @@ pub const ROWS: &[Row] = &[
         "What running jobs get to finish in after the first SIGTERM or SIGINT. A second signal ends the wait. What did not finish runs again after the next start.",
         |s, raw| s.shutdown = millis(raw)?
     ),
-    row!("launch_ms", Preset::Text("10000"), MILLISECONDS, "The time-out of one call of the OCI runtime.", |s, raw| {
-        s.launch = millis(raw)?
-    }),
+    row!(
+        "launch_ms",
+        Preset::Text("10000"),
+        MILLISECONDS,
+        "The time-out of one call of the OCI runtime, and of each probe of the self-test.",
+        |s, raw| { s.launch = millis(raw)? }
+    ),
     row!(
         "pool.least",
         Preset::Text("1"),

@@ -136,6 +136,7 @@ impl Sandbox {
             env: &ahead.env,
             cwd: &ahead.cwd,
             limits,
+            core: self.core,
             seccomp: profile.to_oci()?,
             compiled_filter: compiled.as_deref(),
             rootfs: &rootfs,

@@ -45,6 +45,8 @@ pub struct Sandbox {
     pub languages: Languages,
     /// What a step may ask of the kernel.
     pub profiles: Profiles,
+    /// The `RLIMIT_CORE` of every job, in bytes.
+    pub core: u64,
     /// How many containers there were, for their names.
     pub launched: AtomicU64,
     /// Containers made ahead, and what was compiled before.

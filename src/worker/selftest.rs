@@ -21,7 +21,7 @@ use super::sandbox::Sandbox;
 use super::step::{self, Handover};
 use super::workdir::CodeFile;
 use crate::language::Ahead;
-use crate::model::{CODE_PATH, StepKind, StepReport, Streams};
+use crate::model::{CODE_PATH, StepKind, StepReport, Streams, WallTime};
 
 /// The static executable.
 const PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/probe"));
@@ -91,7 +91,8 @@ fn blueprint(sandbox: &Sandbox, probe: Probe) -> Result<Arc<Blueprint>, SelfTest
         image: language.image.clone(),
         kind: StepKind::Run,
         ahead,
-        limits: probe.limits(),
+        // Where a call of the runtime may take long, so may what it has started.
+        limits: probe.limits(WallTime(u64::try_from(sandbox.runtime.limit.as_millis()).unwrap_or(u64::MAX))),
         streams: Streams::Merged,
         code: true,
     }))

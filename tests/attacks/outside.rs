@@ -11,7 +11,7 @@ use super::bait::Bait;
 use super::collection::{Attack, attacks};
 use super::header::{Outside, breached};
 use crate::support::table::brief;
-use crate::support::{Runtime, Server, Settings, account};
+use crate::support::{Runtime, Server, Settings, account, needs};
 use crate::{needs, support::Need};
 
 /// `$1` the program's file, `$2` the image; standard input goes to the program.
@@ -25,7 +25,8 @@ cd /mnt/root
 mount --rbind /proc proc; mount --rbind /sys sys; mount --rbind /dev dev
 mount -t tmpfs tmpfs tmp; mount -t tmpfs tmpfs code
 cp "$source" code/
-ulimit -c unlimited -s 1048576 -n 16384
+ulimit -c unlimited || :
+ulimit -s 1048576 -n 16384
 exec env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin HOME=/tmp LANG=C.UTF-8 CMTEST_SECRET=1 timeout -s KILL 60 chroot . /bin/sh -c "cd /code; $command"
 "#;
 
@@ -84,6 +85,11 @@ fn run_on_the_host(attack: &Attack, directory: &Path) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+fn cores_may_be_left() -> bool {
+    let status = Command::new("/bin/bash").args(["-c", "ulimit -c unlimited"]).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
 #[test]
 fn every_attack_works_outside() {
     needs!(Need::Root, Need::Sandbox(Runtime::Crun));
@@ -91,7 +97,11 @@ fn every_attack_works_outside() {
     let port = server.addresses[0].port();
     let _bait = Bait::lay(port);
     let (mut wrong, mut shown) = (Vec::new(), 0);
-    for attack in attacks() {
+    let cores = cores_may_be_left();
+    if !cores {
+        needs::left_out("core_*: sudo sets the hard limit of core files to 0, and this root may not raise it");
+    }
+    for attack in attacks().into_iter().filter(|attack| cores || !attack.name.contains("/core_")) {
         let directory = tempfile::tempdir().expect("a directory");
         let said = match &attack.header.outside {
             Outside::Nowhere(_) => continue,

@@ -57,6 +57,20 @@ fn settings_are_honoured(runtime: Runtime) {
     assert_eq!(server.client().stats(), [0, 5, 0, 0]);
 }
 
+/// sudo(8) sets the hard limit of core files to 0, and only a root with CAP_SYS_RESOURCE undoes that.
+fn a_hard_limit_is_looked_at_before_anybody_is_served(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let server = Server::start(&Settings::new(runtime).behind(&["prlimit", "--core=0:0"]));
+    let seen = server.client().run("python", "import resource; print(resource.getrlimit(resource.RLIMIT_CORE))", None);
+    assert!(["(0, 0)\n", "(1, 1)\n"].contains(&seen.output()), "{}", seen.result);
+
+    let settings = Settings::new(runtime).behind(&["prlimit", "--stack=8388608:8388608"]);
+    let failed = Server::try_start(&settings, Place::shared()).expect_err("C is to have 100 MiB");
+    for word in ["RLIMIT_STACK", "8388608", "104857600", "jobs in c "] {
+        assert!(failed.log.contains(word), "{word}: {}", failed.log);
+    }
+}
+
 fn a_port_in_use_is_named(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -122,6 +136,7 @@ fn the_log_has_its_prefixes_and_no_secrets(runtime: Runtime) {
 under_both_runtimes!(
     mistakes_stop_the_start,
     settings_are_honoured,
+    a_hard_limit_is_looked_at_before_anybody_is_served,
     a_port_in_use_is_named,
     sigterm_ends_it_with_status_zero,
     the_log_names_the_runtime,

@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::{Runtime, account};
 
@@ -23,7 +24,8 @@ pub enum Need {
     Python,
     /// All of it: a job can run under this runtime.
     Sandbox(Runtime),
-    /// The tests run as root: they look at what only root sees.
+    /// Root: the test looks at what only root sees, or does what only root may. An ordinary user's test is run again
+    /// through sudo(8), on what set-up made for root.
     Root,
 }
 
@@ -41,7 +43,8 @@ impl Need {
                 .or_else(delegation_missing)
                 .or_else(images_missing)
                 .or_else(|| runtime_missing(runtime)),
-            Self::Root => (!account::is_root()).then(|| "needs root; type: sudo -E tests/run".to_owned()),
+            Self::Root => (!account::is_root() && !sudo_works())
+                .then(|| "needs root, and sudo asks for a password; type: sudo -v, or: sudo -E tests/run".to_owned()),
         }
     }
 }
@@ -88,19 +91,56 @@ fn program_missing(program: &str, package: &str) -> Option<String> {
     (!found).then(|| format!("{program} is not installed; type: sudo apt-get install {package}"))
 }
 
-/// Whether the test must be left out. Panics instead unless `CMTEST_ALLOW_SKIP=1`; a skip is written to the file that
-/// `CMTEST_SKIPS` names, where the runner counts it.
+fn sudo_works() -> bool {
+    let sudo = Command::new("sudo").args(["-n", "true"]).stdin(Stdio::null()).stderr(Stdio::null()).status();
+    sudo.is_ok_and(|status| status.success())
+}
+
+/// A runner that starts a process for each test names it; else the thread has its name.
+fn name_of_the_test() -> String {
+    let thread = || std::thread::current().name().unwrap_or("?").to_owned();
+    std::env::var("NEXTEST_TEST_NAME").unwrap_or_else(|_| thread())
+}
+
+/// Runs this very test again, as root. Its failure is a failure here.
+fn again_as_root() {
+    let name = name_of_the_test();
+    let ours = std::env::vars().filter(|(key, _)| key.starts_with("CMTEST_"));
+    let output = Command::new("sudo")
+        .args(["-n", "-H", "env"])
+        .args(ours.map(|(key, value)| format!("{key}={value}")))
+        .arg(std::env::current_exe().expect("the test binary"))
+        .args(["--exact", &name, "--nocapture"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("sudo");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    // Set off, so that whoever counts results does not take these for one more.
+    let said: String = said.lines().map(|line| format!("  as root | {line}\n")).collect();
+    assert!(output.status.success() && said.contains(" 1 passed;"), "{name}, as root: {}\n{said}", output.status);
+}
+
+/// Whether the test must be left out, or has been run as root already. Panics instead unless `CMTEST_ALLOW_SKIP=1`; a
+/// skip is written to the file that `CMTEST_SKIPS` names, where the runner counts it.
 pub fn skip(needs: &[Need]) -> bool {
+    let wants_root = needs.iter().any(|need| matches!(need, Need::Root));
+    if wants_root && !account::is_root() && sudo_works() {
+        again_as_root();
+        return true;
+    }
     let Some(reason) = needs.iter().find_map(|need| need.missing()) else { return false };
     assert!(std::env::var("CMTEST_ALLOW_SKIP").is_ok_and(|value| value == "1"), "cannot run here: {reason}");
+    left_out(&reason);
+    true
+}
+
+/// Counts this test among the skipped ones, with the reason, because part of it was left out or all of it.
+pub fn left_out(reason: &str) {
     println!("SKIPPED: {reason}");
     if let Some(file) = std::env::var_os("CMTEST_SKIPS") {
-        // A runner that starts a process for each test names it here; the thread is then the main one.
-        let thread = || std::thread::current().name().unwrap_or("?").to_owned();
-        let name = std::env::var("NEXTEST_TEST_NAME").unwrap_or_else(|_| thread());
+        let name = name_of_the_test();
         let mut file = OpenOptions::new().create(true).append(true).open(file).expect("the file of skipped tests");
         // One write: tests of other processes append to it too.
         file.write_all(format!("{name}: {reason}\n").as_bytes()).expect("the file of skipped tests");
     }
-    true
 }

@@ -80,6 +80,12 @@ impl Settings {
         self
     }
 
+    /// Behind these words: a command that becomes the binary.
+    pub fn behind(mut self, front: &[&'static str]) -> Self {
+        self.front = front.to_vec();
+        self
+    }
+
     /// A command that becomes the binary, in a machine without cgroups. Needs root.
     pub fn without_cgroups(mut self) -> Self {
         let script = "umount --recursive /sys/fs/cgroup && exec \"$@\"";

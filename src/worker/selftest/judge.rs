@@ -49,14 +49,14 @@ impl Probe {
     }
 
     /// Low where the limit is the one in question, else out of the way, so that no other can end the probe first.
-    pub(super) const fn limits(self) -> Limits {
+    /// `patience` is what a slow machine may need: a probe that nothing stops waits for this.
+    pub(super) const fn limits(self, patience: WallTime) -> Limits {
         let easy = Limits {
             // A runtime that joins the group first needs room in it; the probe touches 64 MiB.
             memory: Bytes::mib(48),
             cpu_share: None,
             cpu_time: CpuTime::seconds(5),
-            // A probe that nothing stops waits for this.
-            wall: WallTime::seconds(5),
+            wall: patience,
             pids: Pids(16),
             open_files: OpenFiles(64),
             stack: Bytes::mib(8),
@@ -141,7 +141,7 @@ mod tests {
     fn report(probe: Probe, verdict: Verdict, stdout: &str) -> StepReport {
         let output = Captured { stdout: stdout.as_bytes().to_vec(), ..Captured::default() };
         let evidence = Evidence { output, ..Evidence::default() };
-        StepReport { verdict, evidence, limits: probe.limits(), enforcement: Enforcement::CgroupV2 }
+        StepReport { verdict, evidence, limits: probe.limits(WallTime::seconds(5)), enforcement: Enforcement::CgroupV2 }
     }
 
     fn own() -> Namespaces {
