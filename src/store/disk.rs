@@ -1,13 +1,14 @@
 //! The store on disk: one redb file in `store/` of the service's home.
 //!
-//! One thread writes (`writer`), everybody reads beside it (`read`). One commit is one `fdatasync`: redb's one-phase commit
-//! tells a torn transaction from a whole one by checksums.
+//! One thread writes (`writer`), everybody reads beside it (`read`), also while the disk cannot be written (`unsynced`).
+//! One commit is one `fdatasync`: redb's one-phase commit tells a torn transaction from a whole one by checksums.
 
 mod change;
 mod open;
 mod read;
 mod retention;
 mod tables;
+mod unsynced;
 mod upgrade;
 mod writer;
 
@@ -39,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the note of a start may wait for another write to ride with.
 const LAZY: Duration = Duration::from_millis(20);
 
+/// The pause before the first attempt to write what could not be written.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// Up to this many bytes are read at once; more in a thread that may block.
 const AT_ONCE: u64 = 64 << 10;
 
@@ -59,7 +63,7 @@ impl DiskStore {
     pub fn open(directory: &Path, retention: Retention, reserve: Bytes) -> Result<Self, OpenError> {
         Self::open_as(
             directory,
-            How { opener: Arc::new(open::plainly), retention, reserve, patience: PATIENCE, lazy: LAZY },
+            How { opener: Arc::new(open::plainly), retention, reserve, patience: PATIENCE, lazy: LAZY, again: AGAIN },
         )
     }
 
@@ -67,10 +71,12 @@ impl DiskStore {
         let lock = open::lock(directory, how.patience)?;
         let path = directory.join(FILE);
         let shared = Arc::new(Shared::default());
-        shared.set(Some(open::open(&path, &how.opener)?));
+        let opened = open::open(&path, &how.opener)?;
+        shared.show(&opened.database).map_err(open::database_error("read", &path))?;
         let (requests, received) = mpsc::channel();
         let (state, shared_too) = (Progress::default(), Arc::clone(&shared));
-        let writer = Writer { requests: received, shared: shared_too, path, how, state, lock };
+        let opened = Some(opened);
+        let writer = Writer { requests: received, shared: shared_too, path, how, state, opened, lock };
         let started = std::thread::Builder::new().name("store".to_owned()).spawn(|| writer.run());
         let writer = started.map_err(|source| OpenError::File {
             action: "start a thread for",
@@ -98,10 +104,9 @@ impl DiskStore {
         Box::pin(async move { written.await.map(drop) })
     }
 
-    fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let database = self.shared.database();
+    fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
         let closed = || StoreError::Read("the store is closed after an error of the disk".into());
-        Snapshot::of(&*database.ok_or_else(closed)?)
+        self.shared.snapshot().ok_or_else(closed)
     }
 
     /// Reads what belongs to one submission, in another thread if it is large.

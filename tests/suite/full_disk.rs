@@ -1,7 +1,9 @@
-//! A disk without room: submissions are refused and nothing else, what runs ends once there is room, without a restart.
+//! A disk without room, and one whose syncs fail: submissions are refused and nothing else, what runs ends once the disk
+//! works again, without a restart.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount, umount};
@@ -28,6 +30,45 @@ impl Drop for Small {
     fn drop(&mut self) {
         let _ = umount(self.0.path());
     }
+}
+
+/// A disk that promises more than it has: a large file system in a file that lies in a small one. Writes to it go well,
+/// and the sync fails, once the small one is full (fsync(2): ENOSPC).
+struct Promising {
+    beneath: Small,
+    /// Where it is mounted.
+    at: tempfile::TempDir,
+}
+
+impl Promising {
+    fn new() -> Self {
+        let beneath = Small::new(16);
+        let image = beneath.0.path().join("image");
+        fs::File::create(&image).and_then(|file| file.set_len(256 << 20)).expect("an image");
+        let at = account::directory("promising");
+        // Without a journal, so that it goes on after an error.
+        run(Command::new("mke2fs").args(["-q", "-t", "ext2", "-m", "0", "-N", "64"]).arg(&image));
+        run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(at.path()));
+        account::give(at.path());
+        Self { beneath, at }
+    }
+
+    /// Takes what it has but not what it says that it has.
+    fn stuff(&self) -> std::path::PathBuf {
+        self.beneath.0.path().join("stuff")
+    }
+}
+
+impl Drop for Promising {
+    fn drop(&mut self) {
+        // The kernel gives the loop device back with the mount.
+        let _ = umount(self.at.path());
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("the program");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Takes all the room that there is.
@@ -88,4 +129,64 @@ fn a_full_disk_is_waited_for(runtime: Runtime) {
     assert_eq!(server.stop().map(|status| status.code()), Some(Some(0)), "{}", server.log());
 }
 
-under_both_runtimes!(a_full_disk_is_waited_for);
+/// All that was answered is answered still; what could not be kept was not accepted.
+fn a_failing_sync_is_waited_for(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime), Need::Root, Need::LoopDevice);
+    let place = Place::shared();
+    let disk = Promising::new();
+    let home = tempfile::Builder::new().prefix("home").tempdir_in(disk.at.path()).expect("a home");
+    account::give(home.path());
+    let mut server =
+        Server::try_start_at(&Settings::new(runtime).set("MAX_WORKERS", 1), &[], place, home).expect("a start");
+    let client = server.client();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let long = client.run("python", "print('x' * 3000000)", None);
+    assert_eq!(long.output().len(), 3_000_001);
+    let keyed = |key: &str, code: &str| {
+        let body = format!(r#"{{"code":"{code}"}}"#);
+        client.send("POST", "/submit", &[("Idempotency-Key", key)], body.as_bytes()).expect("a reply")
+    };
+    let known = keyed("known", "print(1)");
+    let id = known.json()["id"].as_str().unwrap_or_default().to_owned();
+    let short = client.finish(&id, deadline).expect("an end").result;
+    let running = client.submit("python", "import time\ntime.sleep(2)\nprint('y' * 4000000)", None);
+    let waiting = client.submit("python", "print('waited')", None);
+    client.until(&running, deadline, |state| state == "running").expect("a start");
+    fill(&disk.stuff());
+
+    // What fits into blocks that the disk has already may still be taken; something large cannot be.
+    let large = format!("#{}", "z".repeat(900_000));
+    let refused = keyed("large", &large);
+    assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true), "{}", refused.text());
+    assert!(server.log().contains("the store cannot be written"), "{}", server.log());
+    let accepted = client.stats()[3];
+    let until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < until {
+        assert_eq!((client.get("/readyz").status, client.get("/healthz").status), (503, 200));
+        assert_eq!(client.result(&id), short);
+        assert!(client.result(long.result["id"].as_str().unwrap_or_default()) == long.result);
+        // Running, and ended without anybody to be told.
+        assert_eq!(client.status(&running)["status"], "running");
+        assert_eq!(keyed("known", "print(1)").json()["id"], id.as_str());
+        assert_eq!(keyed("known", "print(2)").status, 409);
+        assert_eq!(keyed("other", &large).status, 503);
+    }
+    assert_eq!(client.stats()[3], accepted);
+
+    fs::remove_file(disk.stuff()).expect("room again");
+    assert_eq!(client.finish(&running, deadline).expect("an end").output().len(), 4_000_001);
+    assert_eq!(client.finish(&waiting, deadline).expect("an end").output(), "waited\n");
+    while client.get("/readyz").status != 200 {
+        assert!(Instant::now() < deadline, "not ready again");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(client.stats()[3], accepted);
+    // The key of what was refused is free.
+    let again = keyed("large", &large);
+    assert_eq!(again.status, 202, "{}", again.text());
+    client.finish(again.json()["id"].as_str().unwrap_or_default(), deadline).expect("an end");
+    assert_eq!(server.stop().map(|status| status.code()), Some(Some(0)), "{}", server.log());
+    drop(server);
+}
+
+under_both_runtimes!(a_full_disk_is_waited_for, a_failing_sync_is_waited_for);

@@ -27,6 +27,8 @@ pub enum Need {
     /// Root: the test looks at what only root sees, or does what only root may. An ordinary user's test is run again
     /// through sudo(8), on what set-up made for root.
     Root,
+    /// A file that can be mounted as a disk, with a file system of its own.
+    LoopDevice,
 }
 
 impl Need {
@@ -45,6 +47,10 @@ impl Need {
                 .or_else(|| runtime_missing(runtime)),
             Self::Root => (!account::is_root() && !sudo_works())
                 .then(|| "needs root, and sudo asks for a password; type: sudo -v, or: sudo -E tests/run".to_owned()),
+            Self::LoopDevice => program_missing("mke2fs", "e2fsprogs").or_else(|| {
+                let none = !Path::new("/dev/loop-control").exists();
+                none.then(|| "no loop devices; type: sudo modprobe loop".to_owned())
+            }),
         }
     }
 }

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, PosixFadviseAdvice, posix_fadvise};
-use redb::{Builder, Database, DatabaseError, Error, StorageError};
+use redb::backends::FileBackend;
+use redb::{Builder, Database, DatabaseError, Error, StorageBackend, StorageError};
 use thiserror::Error;
 
+use super::unsynced::Unsynced;
 use super::upgrade::{self, Format, STEPS, Step};
 
 /// Memory for pages of the file.
@@ -72,13 +74,36 @@ pub enum OpenError {
     },
 }
 
-/// How the database is opened: tests put a failing disk beneath it.
-pub(super) type Opener = Arc<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
+/// How the file is opened: tests put a failing disk beneath it.
+pub(super) type Opener = Arc<dyn Fn(&Path) -> Result<Box<dyn StorageBackend>, DatabaseError> + Send + Sync>;
 
-/// On the disk as it is. Every checksum is looked at, also after an orderly end: a damaged file is found at the start,
-/// not by whoever asks for a result.
-pub(super) fn plainly(path: &Path) -> Result<Database, DatabaseError> {
-    Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).open(path)
+/// On the disk as it is.
+pub(super) fn plainly(path: &Path) -> Result<Box<dyn StorageBackend>, DatabaseError> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    Ok(Box::new(FileBackend::new(file)?))
+}
+
+/// An open database and what lies beneath it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) file: Unsynced,
+}
+
+impl Opened {
+    /// Every checksum is looked at, also after an orderly end: a damaged file is found at the start, not by whoever asks
+    /// for a result.
+    fn new(path: &Path, opener: &Opener) -> Result<Self, DatabaseError> {
+        let file = Unsynced::new(opener(path)?);
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        Ok(Self { database: builder.create_with_backend(file.clone())?, file })
+    }
+
+    /// What was written while it was opened must be on the disk.
+    fn sound(self, path: &Path) -> Result<Self, OpenError> {
+        self.file.failure().map_or(Ok(self), |source| Err(file("write", path)(source)))
+    }
 }
 
 /// Makes the directory where there is none, and locks it for as long as the answer lives. Whoever has it gets `patience` to
@@ -108,26 +133,26 @@ pub(super) fn lock(directory: &Path, patience: Duration) -> Result<Flock<File>, 
 }
 
 /// Opens the file, makes it where there is none, and brings it to our format.
-pub(super) fn open(path: &Path, opener: &Opener) -> Result<Database, OpenError> {
+pub(super) fn open(path: &Path, opener: &Opener) -> Result<Opened, OpenError> {
     if !path.try_exists().map_err(file("look for", path))? {
         create(path)?;
     }
-    let mut database = existing(path, opener)?;
-    bring_up(&database, path, STEPS)?;
-    compact(&mut database, path)?;
-    Ok(database)
+    let mut opened = existing(path, opener)?;
+    bring_up(&opened.database, path, STEPS)?;
+    compact(&mut opened.database, path)?;
+    opened.sound(path)
 }
 
 /// Opens a file that must be there.
-pub(super) fn existing(path: &Path, opener: &Opener) -> Result<Database, OpenError> {
+pub(super) fn existing(path: &Path, opener: &Opener) -> Result<Opened, OpenError> {
     let length = fs::metadata(path).map_err(file("look at", path))?.len();
     if length == 0 {
         // redb takes an empty file for a new one. Ours are never empty under this name.
         return Err(damaged(path, "it is empty".to_owned()));
     }
     // The database may meet nonsense with a panic.
-    match catch_unwind(AssertUnwindSafe(|| opener(path))) {
-        Ok(Ok(database)) => Ok(database),
+    match catch_unwind(AssertUnwindSafe(|| Opened::new(path, opener))) {
+        Ok(Ok(opened)) => opened.sound(path),
         Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => Err(OpenError::InUse(path.to_owned())),
         Ok(Err(DatabaseError::Storage(StorageError::Io(error)))) if error.kind() == io::ErrorKind::InvalidData => {
             Err(damaged(path, error.to_string()))
@@ -142,7 +167,7 @@ pub(super) fn existing(path: &Path, opener: &Opener) -> Result<Database, OpenErr
     }
 }
 
-/// After a write that failed the kernel may go on showing pages that never reached the disk. This makes it read what did.
+/// What the kernel has of the file in memory may be what could not be read. This makes it read the disk again.
 pub(super) fn forget_pages(path: &Path) {
     let forgotten = File::open(path).map(|file| posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED));
     if let Err(error) = forgotten {
@@ -207,7 +232,7 @@ fn damaged(path: &Path, why: String) -> OpenError {
     OpenError::Damaged { path: path.to_owned(), why }
 }
 
-fn database_error(action: &'static str, path: &Path) -> impl FnOnce(Error) -> OpenError {
+pub(super) fn database_error(action: &'static str, path: &Path) -> impl FnOnce(Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Database { action, path, source: Box::new(source) }
 }

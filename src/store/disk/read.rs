@@ -1,4 +1,5 @@
-//! Reading, beside the writer: every answer comes from the last transaction that became durable.
+//! Reading, beside the writer: every answer comes from the last transaction that is known to be durable. The writer opens
+//! it for reading and hands it out until the next one is: so whatever becomes of that one, redb leaves these pages alone.
 
 use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
 use serde::de::DeserializeOwned;
@@ -11,11 +12,12 @@ use crate::model::{IdempotencyKey, Job, JobId, Submission};
 use crate::store::{Inserted, Inventory, Kept, Place, StoreError};
 
 /// One state of the file.
-pub(super) struct Snapshot(ReadTransaction);
+#[derive(Debug)]
+pub(super) struct Snapshot(pub(super) ReadTransaction);
 
 impl Snapshot {
-    pub(super) fn of(database: &Database) -> Result<Self, StoreError> {
-        database.begin_read().map(Self).map_err(|error| read(error.into()))
+    pub(super) fn of(database: &Database) -> Result<Self, Error> {
+        Ok(Self(database.begin_read()?))
     }
 
     fn record(&self, id: JobId) -> Result<Option<Record>, StoreError> {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use redb::{Database, Error, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use redb::{Error, ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use super::change::{forget, signed};
 use super::tables::{ENDED, KEPT, META, Tables, milliseconds};
@@ -22,9 +22,8 @@ pub struct Retention {
 const MOST: usize = 64;
 
 /// Whether a step would throw anything away. What cannot be read is for somebody else to notice.
-pub(super) fn due(database: &Database, retention: Retention) -> bool {
+pub(super) fn due(transaction: &ReadTransaction, retention: Retention) -> bool {
     let look = || -> Result<bool, Error> {
-        let transaction = database.begin_read()?;
         let kept = transaction.open_table(META)?.get(KEPT)?.map_or(0, |value| value.value());
         let ended = transaction.open_table(ENDED)?;
         let oldest = ended.first()?.map(|(key, _)| key.value().0);

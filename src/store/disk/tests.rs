@@ -1,5 +1,6 @@
 //! The store on disk: what it keeps, what a crash leaves, what it refuses to open, and a disk that fails.
 
+mod failing;
 mod faulty;
 mod files;
 mod format;
@@ -23,7 +24,8 @@ const KEEP: Retention = Retention { age: Duration::from_secs(3600), bytes: Bytes
 /// Notes that may wait do so for ever, so that a test knows what is durable.
 fn how() -> How {
     let (opener, forever) = (Arc::new(open::plainly), Duration::from_secs(3600));
-    How { opener, retention: KEEP, reserve: Bytes::mib(1), patience: Duration::from_millis(50), lazy: forever }
+    let (patience, again) = (Duration::from_millis(50), Duration::from_millis(10));
+    How { opener, retention: KEEP, reserve: Bytes::mib(1), patience, lazy: forever, again }
 }
 
 /// A directory for stores that end in one way or another.
@@ -264,47 +266,4 @@ async fn the_file_does_not_grow_without_bound() {
     let first = store.line(0, 1).await.unwrap();
     assert!(first.is_empty());
     assert_eq!(store.inventory().await.unwrap().accepted, 240);
-}
-
-#[tokio::test]
-async fn after_a_failed_write_nothing_of_it_is_there_and_the_store_opens_again() {
-    let faulty = Faulty::default();
-    let mut disk = Disk::new();
-    let store = disk.open_as(faulty.how()).unwrap();
-    let (kept, other) = (insert(&store, "x").await, insert(&store, "x").await);
-    for fault in [Faulty::fail_syncs, Faulty::fail_writes] {
-        fault(&faulty, true);
-        let refused = new("never", Some("k"));
-        assert!(matches!(store.insert(refused.clone()).await, Err(StoreError::Write(_))));
-        assert!(!store.writable());
-        // A ledger goes on asking.
-        assert!(matches!(store.ended(ended(&kept, 1, RECENT)).await, Err(StoreError::Write(_))));
-        fault(&faulty, false);
-        while !store.writable() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert!(store.peek(refused.submission.id).await.unwrap().is_none());
-        assert_eq!(store.find(refused.key.unwrap()).await.unwrap(), None);
-        let ids: Vec<_> = store.line(0, 9).await.unwrap().iter().map(|one| one.submission.id).collect();
-        assert_eq!(ids, [kept.submission.id, other.submission.id]);
-        assert_eq!(store.inventory().await.unwrap().accepted, 2);
-    }
-    store.ended(ended(&kept, 1, RECENT)).await.unwrap();
-    assert!(store.get(kept.submission.id).await.unwrap().unwrap().state.ended());
-    insert(&store, "x").await;
-    assert_eq!(store.inventory().await.unwrap().accepted, 3);
-}
-
-#[tokio::test]
-async fn without_room_nothing_is_accepted_and_what_runs_still_ends() {
-    let mut disk = Disk::new();
-    let how = How { reserve: Bytes(u64::MAX / 2), ..how() };
-    let kept = insert(&disk.open(), "x").await;
-    disk.crash();
-    let store = disk.open_as(how).unwrap();
-    assert!(matches!(store.insert(new("x", None)).await, Err(StoreError::Write(_))));
-    assert!(!store.writable());
-    assert_eq!(store.inventory().await.unwrap().accepted, 1);
-    store.ended(ended(&kept, 1, RECENT)).await.unwrap();
-    assert_eq!(store.peek(kept.submission.id).await.unwrap().unwrap().submission.state, State::Completed);
 }

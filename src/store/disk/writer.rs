@@ -1,9 +1,11 @@
 //! The one thread that writes. Whatever waits when it is free becomes one transaction and shares one sync; each is
 //! answered after it. A note that may wait rides with the next transaction.
 //!
-//! After an error of the disk the database is closed and opened again, since it trusts itself no longer; until that
-//! works, nothing can be written or read. Whether the failed transaction is in the file then is anybody's guess, so what
-//! it would have inserted is taken back first: its submitters were told that nothing was accepted.
+//! What a transaction that failed would have inserted may be in the file all the same. When its writes did not get to the
+//! disk (`unsynced`), they are made again until they do; meanwhile nothing else is written, and readers see what was
+//! before. After an error of reading, or a surprise, the database is closed and opened again; until that works nothing can
+//! be read either. Then what the failed transaction inserted is taken back: its submitters were told that nothing was
+//! accepted.
 
 use std::fs::File;
 use std::mem;
@@ -16,11 +18,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nix::fcntl::Flock;
 use nix::sys::statvfs::statvfs;
-use redb::{Database, Error};
+use redb::Database;
 use tokio::sync::oneshot;
 
 use super::change::{Change, undo};
-use super::open::{self, Opener};
+use super::open::{self, Opened, Opener};
+use super::read::Snapshot;
 use super::retention::{self, Retention};
 use super::tables::Tables;
 use crate::model::{Bytes, JobId};
@@ -30,11 +33,11 @@ use crate::telemetry::chain;
 /// How often an idle writer looks for what has become too old, and for room on the disk.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Pauses between attempts to open the database again: the first, and the longest.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// The longest pause between attempts to write again.
+const LONGEST: Duration = Duration::from_secs(2);
 
-/// What one transaction takes at most, roughly, in bytes.
-const BATCH: u64 = 32 << 20;
+/// What one transaction takes at most, roughly, in bytes: so much is in memory once more until it is on the disk.
+const BATCH: u64 = 16 << 20;
 
 /// Room that ending what runs needs on the disk, in bytes; new submissions need what the settings reserve.
 const ROOM: u64 = 1 << 20;
@@ -49,17 +52,23 @@ pub(super) struct Request {
 /// What the writer and the readers share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    database: RwLock<Option<Arc<Database>>>,
+    snapshot: RwLock<Option<Arc<Snapshot>>>,
     failing: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn database(&self) -> Option<Arc<Database>> {
-        self.database.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set(&self, database: Option<Database>) {
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = database.map(Arc::new);
+    /// Lets readers see what is in the database now.
+    pub(super) fn show(&self, database: &Database) -> Result<(), redb::Error> {
+        self.set(Some(Snapshot::of(database)?));
+        Ok(())
+    }
+
+    fn set(&self, snapshot: Option<Snapshot>) {
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot.map(Arc::new);
     }
 
     pub(super) fn writable(&self) -> bool {
@@ -78,6 +87,8 @@ pub(super) struct How {
     pub(super) patience: Duration,
     /// How long a note that may wait does.
     pub(super) lazy: Duration,
+    /// The pause before the first attempt to write again.
+    pub(super) again: Duration,
 }
 
 /// See the module's documentation.
@@ -87,6 +98,8 @@ pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) how: How,
     pub(super) state: Progress,
+    /// `None` after an error other than of writing.
+    pub(super) opened: Option<Opened>,
     /// Held for as long as the file is open.
     pub(super) lock: Flock<File>,
 }
@@ -99,7 +112,7 @@ pub(super) struct Progress {
     due: Option<Instant>,
     /// When to look after the house.
     look: Option<Instant>,
-    /// The pause before the database is opened again; `None` while it is open.
+    /// The pause before the next attempt to write again; `None` while all is well.
     broken: Option<Duration>,
     /// Inserted by a transaction that may or may not have become durable.
     doubtful: Vec<JobId>,
@@ -127,6 +140,7 @@ impl Writer {
             }
         }
         self.shared.set(None);
+        drop(self.opened);
         drop(self.lock);
     }
 
@@ -150,22 +164,28 @@ impl Writer {
         if look {
             self.state.look = None;
         }
-        let Some(database) = self.database(look) else {
-            return fail(batch, "the store is closed after an error of the disk");
-        };
+        let unreadable = self.opened.as_ref().is_some_and(|opened| opened.file.unreadable());
+        if unreadable {
+            tracing::error!("the store could not be read and is opened again");
+            self.close("it could not be read");
+        }
+        if unreadable || (self.state.broken.is_some() && look) {
+            self.mend();
+        }
+        if self.state.broken.is_some() {
+            return fail(batch, "the disk could not be written");
+        }
         let free = self.room();
         if !self.shared.writable() && free >= self.how.reserve.0 {
             self.set_failing(false);
         }
         self.refuse_without_room(&mut batch, free);
-        let retention = self.how.retention;
-        if batch.is_empty() && !(look && free >= ROOM && retention::due(&database, retention)) {
+        if batch.is_empty() && !(look && free >= ROOM && self.due()) {
             return;
         }
-        let written = catch_unwind(AssertUnwindSafe(|| write(&database, &batch, retention)));
-        drop(database);
-        match written {
-            Ok(Ok((answers, more))) => {
+        let retention = self.how.retention;
+        match self.transaction(|tables| write(tables, &batch, retention)) {
+            Ok((answers, more)) => {
                 for (request, answer) in batch.into_iter().zip(answers) {
                     // Whoever asked may have gone.
                     request.answer.map(|to| to.send(answer));
@@ -174,13 +194,47 @@ impl Writer {
                     self.state.look = Some(Instant::now());
                 }
             }
-            Ok(Err(error)) => self.give_up(batch, &error.to_string()),
-            Err(_) => self.give_up(batch, "the database failed in an unforeseen way"),
+            Err(error) => self.give_up(batch, &error),
         }
         if !self.shared.writable() {
-            let soon = Instant::now() + AGAIN.1;
+            let soon = Instant::now() + LONGEST;
             self.state.look = Some(self.state.look.map_or(soon, |look| look.min(soon)));
         }
+    }
+
+    /// One transaction, shown to readers once it is on the disk. Whether it is in the file after an error nobody knows.
+    fn transaction<T>(&mut self, change: impl FnOnce(&mut Tables<'_>) -> Result<T, redb::Error>) -> Result<T, String> {
+        let opened = self.opened.as_ref().ok_or("the store is closed")?;
+        let done = catch_unwind(AssertUnwindSafe(|| -> Result<T, redb::Error> {
+            let transaction = opened.database.begin_write()?;
+            let done = change(&mut Tables::open(&transaction)?)?;
+            transaction.commit()?;
+            Ok(done)
+        }));
+        let done = match done {
+            Ok(Ok(done)) => done,
+            Ok(Err(error)) => return Err(self.close(&error.to_string())),
+            Err(_) => return Err(self.close("the database failed in an unforeseen way")),
+        };
+        if let Some(failure) = opened.file.failure() {
+            return Err(failure.to_string());
+        }
+        match self.shared.show(&opened.database) {
+            Ok(()) => Ok(done),
+            Err(error) => Err(self.close(&error.to_string())),
+        }
+    }
+
+    /// Closes a database that cannot be trusted any more; the same words again.
+    fn close(&mut self, why: &str) -> String {
+        self.shared.set(None);
+        self.opened = None;
+        self.state.broken.get_or_insert(self.how.again);
+        why.to_owned()
+    }
+
+    fn due(&self) -> bool {
+        self.shared.snapshot().is_some_and(|snapshot| retention::due(&snapshot.0, self.how.retention))
     }
 
     /// What is free on the disk, in bytes; nothing if that cannot be told.
@@ -204,38 +258,38 @@ impl Writer {
         }
     }
 
-    /// The open database. After an error it is opened again, when the pause is over (`now`) or nobody has tried yet.
-    fn database(&mut self, now: bool) -> Option<Arc<Database>> {
-        if self.state.broken.is_some() && now {
-            self.open_again();
-        }
-        if self.state.broken.is_some() { None } else { self.shared.database() }
-    }
-
-    fn open_again(&mut self) {
-        open::forget_pages(&self.path);
-        let opened = open::existing(&self.path, &self.how.opener);
-        let opened = opened.map_err(|error| chain(&error)).and_then(|database| {
-            take_back(&database, &self.state.doubtful).map_err(|error| error.to_string()).map(|()| database)
-        });
-        match opened {
-            Ok(database) => {
-                tracing::info!("the store is open again");
+    /// Tries to get to the disk what did not, and takes back what nobody was told of.
+    fn mend(&mut self) {
+        match self.write_again() {
+            Ok(()) => {
+                tracing::info!("the store can be written again");
                 self.state.doubtful.clear();
                 self.state.broken = None;
-                self.shared.set(Some(database));
                 self.set_failing(false);
             }
             Err(error) => {
-                let pause = self.state.broken.map_or(AGAIN.0, |pause| (pause * 2).min(AGAIN.1));
-                tracing::error!("the store cannot be opened again: {error}");
+                let pause = self.state.broken.map_or(self.how.again, |pause| (pause * 2).min(LONGEST));
+                tracing::error!("the store still cannot be written: {error}");
+                self.set_failing(true);
                 self.state.broken = Some(pause);
                 self.state.look = Some(Instant::now() + pause);
             }
         }
     }
 
-    /// Closes a database that cannot be trusted any more.
+    fn write_again(&mut self) -> Result<(), String> {
+        match &self.opened {
+            Some(opened) => opened.file.again().map_err(|error| error.to_string())?,
+            None => {
+                open::forget_pages(&self.path);
+                let opened = open::existing(&self.path, &self.how.opener).map_err(|error| chain(&error))?;
+                self.opened = Some(opened);
+            }
+        }
+        let doubtful = self.state.doubtful.clone();
+        self.transaction(|tables| doubtful.iter().try_for_each(|id| undo(tables, *id)))
+    }
+
     fn give_up(&mut self, batch: Vec<Request>, error: &str) {
         tracing::error!("the store cannot be written: {error}");
         self.set_failing(true);
@@ -243,9 +297,8 @@ impl Writer {
             Change::Insert { id, .. } => Some(id),
             _ => None,
         }));
-        self.shared.set(None);
-        self.state.broken = Some(AGAIN.0);
-        self.state.look = Some(Instant::now() + AGAIN.0);
+        self.state.broken = Some(self.how.again);
+        self.state.look = Some(Instant::now() + self.how.again);
         fail(batch, error);
     }
 
@@ -260,33 +313,15 @@ impl Request {
     }
 }
 
-/// One transaction: all changes and a step of throwing away. Whether there is more to throw away.
+/// All changes, and a step of throwing away: whether there is more of that.
 #[allow(clippy::type_complexity)]
 fn write(
-    database: &Database,
+    tables: &mut Tables<'_>,
     batch: &[Request],
     retention: Retention,
-) -> Result<(Vec<Result<Inserted, StoreError>>, bool), Error> {
-    let transaction = database.begin_write()?;
-    let (answers, more) = {
-        let mut tables = Tables::open(&transaction)?;
-        let answers =
-            batch.iter().map(|request| request.change.apply(&mut tables)).collect::<Result<Vec<_>, Error>>()?;
-        (answers, retention::purge(&mut tables, retention, SystemTime::now())?)
-    };
-    transaction.commit()?;
-    Ok((answers, more))
-}
-
-fn take_back(database: &Database, doubtful: &[JobId]) -> Result<(), Error> {
-    let transaction = database.begin_write()?;
-    {
-        let mut tables = Tables::open(&transaction)?;
-        for id in doubtful {
-            undo(&mut tables, *id)?;
-        }
-    }
-    Ok(transaction.commit()?)
+) -> Result<(Vec<Result<Inserted, StoreError>>, bool), redb::Error> {
+    let answers = batch.iter().map(|request| request.change.apply(tables)).collect::<Result<Vec<_>, redb::Error>>()?;
+    Ok((answers, retention::purge(tables, retention, SystemTime::now())?))
 }
 
 /// Tells everybody why.

@@ -2,6 +2,7 @@
 //! waits: its first places are the queue. Over the store in memory, made to forget what it may, and over the one on disk.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::Mutex;
 
 use proptest::prelude::*;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use proptest::prelude::*;
 use redb::backends::FileBackend;
-use redb::{Builder, Database, DatabaseError, ReadableTable, ReadableTableMetadata, StorageBackend};
+use redb::{Builder, DatabaseError, ReadableTable, ReadableTableMetadata, StorageBackend};
 
 use super::super::tables::{ACCEPTED, KEPT, Tables, WAITING};
 use super::*;
@@ -77,10 +77,9 @@ async fn live() -> Life {
     let before = fs::read(disk.file()).unwrap();
     let log = Log::default();
     let own = Arc::clone(&log);
-    let opener = move |path: &Path| -> Result<Database, DatabaseError> {
+    let opener = move |path: &Path| -> Result<Box<dyn StorageBackend>, DatabaseError> {
         let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-        let recorder = Recorder { file: FileBackend::new(file)?, log: Arc::clone(&own) };
-        Builder::new().set_check_integrity_on_open(true).create_with_backend(recorder)
+        Ok(Box::new(Recorder { file: FileBackend::new(file)?, log: Arc::clone(&own) }))
     };
     let mut answered = Vec::new();
     let mut fact = |fact| answered.push((log.lock().unwrap().len(), fact));
@@ -143,13 +142,24 @@ impl Life {
                 }
             }
         }
-        whole(&store).await;
+        whole(&disk, &store).await;
     }
 }
 
-/// Whether all tables fit together and every value can be read.
-async fn whole(store: &DiskStore) {
-    let database = store.shared.database().unwrap();
+/// Closes it; whether all tables fit together and every value can be read.
+pub(super) async fn whole(disk: &Disk, store: &DiskStore) {
+    let ids: Vec<_> = {
+        let snapshot = store.shared.snapshot().unwrap();
+        let table = snapshot.0.open_table(tables::SUBMISSIONS).unwrap();
+        table.iter().unwrap().map(|entry| JobId::of(entry.unwrap().0.value())).collect()
+    };
+    for id in ids {
+        if !store.get(id).await.unwrap().unwrap().state.ended() {
+            store.job(id).await.unwrap();
+        }
+    }
+    store.close().await.unwrap();
+    let database = Builder::new().open(disk.file()).unwrap();
     let transaction = database.begin_write().unwrap();
     let (mut ids, mut unended, mut waiting, mut kept) = (Vec::new(), 0, 0, 0);
     {
@@ -172,11 +182,6 @@ async fn whole(store: &DiskStore) {
         assert_eq!(numbers, [ids.len() as u64, waiting, kept]);
     }
     transaction.abort().unwrap();
-    for id in ids {
-        if !store.get(id).await.unwrap().unwrap().state.ended() {
-            store.job(id).await.unwrap();
-        }
-    }
 }
 
 proptest! {
