@@ -1,7 +1,7 @@
 //! crun and runc: the calls that a container's life needs, and the processes behind it.
 
 mod command;
-mod container;
+pub(crate) mod container;
 mod probe;
 pub mod reaper;
 

@@ -99,6 +99,19 @@ impl Container {
     pub async fn clear(mut self) -> Result<(), RuntimeError> {
         self.process.kill();
         self.process.ended().await;
+        self.forget()
+    }
+
+    /// The same for who cannot wait: the process has been told to end, and may still be there for a moment.
+    ///
+    /// # Errors
+    /// When the notes cannot be removed.
+    pub fn abandon(self) -> Result<(), RuntimeError> {
+        self.process.kill();
+        self.forget()
+    }
+
+    fn forget(&self) -> Result<(), RuntimeError> {
         let notes: PathBuf = self.runtime.state.join(&self.id);
         match std::fs::remove_dir_all(notes) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RuntimeError::Notes(error)),
@@ -119,5 +132,26 @@ fn read_pid(path: &Path) -> Result<Pid, RuntimeError> {
     match text.trim().parse() {
         Ok(pid) if pid > 1 => Ok(Pid::from_raw(pid)),
         _ => Err(RuntimeError::NoPid(io::ErrorKind::InvalidData.into())),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::process::{Child, Command};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::runtime::Kind;
+
+    /// Something that looks like a container: a process that sleeps, which nobody else waits for, and notes of it.
+    pub(crate) fn pretended(state: &Path, id: &str) -> (Container, Child) {
+        std::fs::create_dir(state.join(id)).unwrap();
+        std::fs::write(state.join(id).join("status"), "{}").unwrap();
+        let child = Command::new("sleep").arg("600").spawn().unwrap();
+        let process = Reaper::deaf().adopt(Pid::from_raw(i32::try_from(child.id()).unwrap()));
+        let (kind, state, limit) = (Kind::Crun, state.to_owned(), Duration::from_secs(1));
+        let (program, version) = ("crun".into(), String::new());
+        let runtime = Runtime { kind, program, version, state, makes_cgroup: false, limit };
+        (Container { runtime, id: id.to_owned(), process }, child)
     }
 }

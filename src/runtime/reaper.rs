@@ -71,6 +71,12 @@ impl Reaper {
         Ok(reaper)
     }
 
+    /// One that never hears of an ending, so that who started a process can wait for it.
+    #[cfg(test)]
+    pub(crate) fn deaf() -> Self {
+        Self { table: Arc::default() }
+    }
+
     /// Forks a process by `start` and watches it. Nothing is reaped meanwhile, so that no ending is missed.
     ///
     /// # Errors

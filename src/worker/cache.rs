@@ -12,6 +12,12 @@ use sha2::{Digest, Sha256};
 use super::workdir::CodeFile;
 use crate::model::{Bytes, StepReport};
 
+/// What each file takes beside its name and content, and each entry beside its files, in bytes: generously.
+const OVERHEAD: u64 = 256;
+
+/// More than this is not digested on a thread that serves others meanwhile, in bytes: a millisecond of work.
+const AT_ONCE: u64 = 256 << 10;
+
 /// A digest.
 pub(super) type Sum = [u8; 32];
 
@@ -53,7 +59,19 @@ impl Cache {
     }
 
     /// What was made from this, if it is there and unchanged.
-    pub(super) fn get(&self, key: &Sum) -> Option<Compiled> {
+    pub(super) async fn get(self: &Arc<Self>, key: Sum) -> Option<Compiled> {
+        let bytes = self.lock().entries.get(&key)?.bytes;
+        let own = Arc::clone(self);
+        aside(bytes, move || own.find(&key)).await.flatten()
+    }
+
+    /// Keeps it, and forgets what there is no room for any more. What is larger than the whole cache is not kept.
+    pub(super) async fn put(self: &Arc<Self>, key: Sum, compiled: Compiled) {
+        let own = Arc::clone(self);
+        aside(size_of(&compiled), move || own.keep(key, compiled)).await;
+    }
+
+    fn find(&self, key: &Sum) -> Option<Compiled> {
         let mut inner = self.lock();
         inner.clock += 1;
         let now = inner.clock;
@@ -69,11 +87,8 @@ impl Cache {
         None
     }
 
-    /// Keeps it, and forgets what there is no room for any more. What is larger than the whole cache is not kept.
-    pub(super) fn put(&self, key: Sum, compiled: Compiled) {
-        let output = compiled.report.evidence.output.stdout.len() + compiled.report.evidence.output.stderr.len();
-        let bytes = compiled.files.iter().map(|file| file.bytes.len()).sum::<usize>() + output + 1024;
-        let bytes = bytes as u64;
+    fn keep(&self, key: Sum, compiled: Compiled) {
+        let bytes = size_of(&compiled);
         if bytes > self.capacity {
             return;
         }
@@ -101,6 +116,18 @@ impl Inner {
             self.bytes -= entry.bytes;
         }
     }
+}
+
+/// What it takes in memory: a compiler may leave thousands of empty files with long names.
+fn size_of(compiled: &Compiled) -> u64 {
+    let output = &compiled.report.evidence.output;
+    let files = compiled.files.iter().map(|file| (file.path.as_os_str().len() + file.bytes.len()) as u64 + OVERHEAD);
+    files.sum::<u64>() + (output.stdout.len() + output.stderr.len()) as u64 + 4 * OVERHEAD
+}
+
+/// Does work over so many bytes, in a thread that may be busy with it if it is much; `None` when there is none to be had.
+async fn aside<T: Send + 'static>(bytes: u64, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    if bytes <= AT_ONCE { Some(work()) } else { tokio::task::spawn_blocking(work).await.ok() }
 }
 
 /// The digest of a sequence of byte strings; where one ends and the next begins counts.
@@ -136,15 +163,57 @@ mod tests {
     fn what_was_used_last_stays_within_the_bound() {
         let cache = Cache::new(Bytes(10_000));
         let keys = [1u8, 2, 3].map(|n| key([&[n][..]]));
-        cache.put(keys[0], compiled("a", 4000));
-        cache.put(keys[1], compiled("b", 3000));
-        assert!(cache.get(&keys[0]).is_some());
-        cache.put(keys[2], compiled("c", 3000));
-        assert!(cache.get(&keys[0]).is_some() && cache.get(&keys[1]).is_none() && cache.get(&keys[2]).is_some());
-        cache.put(keys[1], compiled("large", 10_001));
-        assert!(cache.get(&keys[1]).is_none());
+        cache.keep(keys[0], compiled("a", 3500));
+        cache.keep(keys[1], compiled("b", 2500));
+        assert!(cache.find(&keys[0]).is_some());
+        cache.keep(keys[2], compiled("c", 2500));
+        assert!(cache.find(&keys[0]).is_some() && cache.find(&keys[1]).is_none() && cache.find(&keys[2]).is_some());
+        cache.keep(keys[1], compiled("large", 10_001));
+        assert!(cache.find(&keys[1]).is_none());
         assert!(cache.lock().bytes <= 10_000);
-        Cache::new(Bytes(0)).put(keys[0], compiled("a", 0));
+        let nothing = Cache::new(Bytes(0));
+        nothing.keep(keys[0], compiled("a", 0));
+        assert!(nothing.find(&keys[0]).is_none());
+    }
+
+    /// Empty files cost what their names do.
+    #[test]
+    fn names_and_numbers_of_files_count() {
+        let cache = Cache::new(Bytes(1 << 20));
+        let file = |name: String| CodeFile { path: name.into(), mode: 0o444, bytes: Vec::new() };
+        let long = (0..400).map(|n| file(format!("{n:03000}"))).collect();
+        let many = (0..5000).map(|n| file(n.to_string())).collect();
+        for (n, files) in [(1_u8, long), (2, many)] {
+            let key = key([&[n][..]]);
+            cache.keep(key, Compiled { files, ..compiled("", 0) });
+            assert!(cache.find(&key).is_none(), "{n}");
+        }
+        assert_eq!(cache.lock().bytes, 0);
+    }
+
+    /// Others are served while a large program is digested.
+    #[tokio::test]
+    async fn a_large_program_is_looked_at_on_another_thread() {
+        let cache = Arc::new(Cache::new(Bytes::mib(64)));
+        for (name, bytes, waits) in [("small", 100, false), ("large", 8 << 20, true)] {
+            let key = key([name.as_bytes()]);
+            for step in ["put", "get"] {
+                let mut done = std::pin::pin!(async {
+                    if step == "put" {
+                        cache.put(key, compiled(name, bytes)).await;
+                    }
+                    cache.get(key).await.expect("what was put there");
+                });
+                let first =
+                    std::future::poll_fn(|context| std::task::Poll::Ready(done.as_mut().poll(context).is_pending()));
+                if first.await {
+                    assert!(waits, "{name}: {step} went to another thread");
+                    done.await;
+                } else {
+                    assert!(!waits, "{name}: {step} kept this thread busy");
+                }
+            }
+        }
     }
 
     #[test]
@@ -154,14 +223,14 @@ mod tests {
         for spoil in spoil {
             let cache = Cache::new(Bytes(10_000));
             let key = key([&b"x"[..]]);
-            cache.put(key, compiled("a", 100));
-            assert!(cache.get(&key).is_some());
+            cache.keep(key, compiled("a", 100));
+            assert!(cache.find(&key).is_some());
             if let Some(entry) = cache.lock().entries.get_mut(&key) {
                 let mut files = entry.compiled.files.to_vec();
                 spoil(&mut files[0]);
                 entry.compiled.files = files.into();
             }
-            assert!(cache.get(&key).is_none());
+            assert!(cache.find(&key).is_none());
             assert_eq!(cache.lock().bytes, 0);
         }
     }

@@ -6,7 +6,7 @@ use super::workdir::Workdir;
 use crate::cgroup::Leaf;
 use crate::host::ids::IdBlock;
 use crate::host::stage::Root;
-use crate::runtime::Container;
+use crate::runtime::{Container, RuntimeError};
 
 /// To be cleared once the result of the step is known. The order of going: the container first, then its root and its
 /// directory, and then the ids may be given to somebody else.
@@ -28,11 +28,8 @@ impl Remains {
             leaf.lift_cpu();
         }
         let mut gone = true;
-        if let Some(container) = self.container.take()
-            && let Err(error) = container.clear().await
-        {
-            gone = false;
-            tracing::error!(error = &error as &dyn std::error::Error, "a container's notes stay behind");
+        if let Some(container) = self.container.take() {
+            gone = told(&container.clear().await);
         }
         // Unmounting and removing cgroups may wait for the kernel. Should the thread be refused, dropping does it here.
         let _ = tokio::task::spawn_blocking(move || self.remove(gone)).await;
@@ -63,10 +60,36 @@ impl Remains {
 impl Drop for Remains {
     fn drop(&mut self) {
         if let Some(container) = self.container.take() {
-            container.kill();
+            told(&container.abandon());
             self.remove(false);
         } else {
             self.remove(true);
         }
+    }
+}
+
+/// Whether the container's notes are gone; if not, the log says why.
+fn told(removed: &Result<(), RuntimeError>) -> bool {
+    if let Err(error) = removed {
+        tracing::error!(error = error as &dyn std::error::Error, "a container's notes stay behind");
+    }
+    removed.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+    use crate::runtime::container::tests::pretended;
+
+    #[test]
+    fn nothing_is_left_of_a_container_that_was_dropped_half_way() {
+        let state = tempfile::tempdir().unwrap();
+        let (container, mut process) = pretended(state.path(), "c0");
+        let name = "c0".to_owned();
+        drop(Remains { container: Some(container), leaf: None, root: None, workdir: None, block: None, name });
+        assert_eq!(process.wait().unwrap().signal(), Some(9));
+        assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 0, "the runtime's notes");
     }
 }

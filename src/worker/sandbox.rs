@@ -57,7 +57,7 @@ pub struct Sandbox {
 #[derive(Debug)]
 pub struct Stock {
     reserve: Reserve,
-    cache: Cache,
+    cache: Arc<Cache>,
     pub(super) filters: Filters,
     /// The digest of each image, by its name: part of what a compilation depends on.
     images: BTreeMap<String, String>,
@@ -80,7 +80,7 @@ impl Stock {
         });
         Self {
             reserve: Reserve::new(kinds.collect(), bounds),
-            cache: Cache::new(cache),
+            cache: Arc::new(Cache::new(cache)),
             filters: Filters::default(),
             images,
         }
@@ -191,7 +191,7 @@ impl Here<'_> {
         let on = format!("{image} {plan:?} {limits:?} {:?}", self.job.streams);
         let sources = files.iter().flat_map(|file| [file.path.as_os_str().as_encoded_bytes(), &file.bytes[..]]);
         let key = cache::key([on.as_bytes()].into_iter().chain(sources));
-        if let Some(compiled) = stock.cache.get(&key) {
+        if let Some(compiled) = stock.cache.get(key).await {
             tracing::info!(tag = %Tag::Exec(self.job.id), "the same was compiled before");
             return Ok(compiled);
         }
@@ -215,7 +215,7 @@ impl Here<'_> {
         };
         let compiled = Compiled { report, files };
         if compiled.report.verdict == Verdict::Ok {
-            stock.cache.put(key, compiled.clone());
+            stock.cache.put(key, compiled.clone()).await;
         }
         Ok(compiled)
     }
