@@ -151,11 +151,13 @@ fn files_processes_processor(runtime: Runtime) {
 
 fn limits_are_settings(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
+    // On v1 the runtime works inside the group, runc with a dozen threads: the limit is not for them.
+    let few: u8 = if std::path::Path::new("/sys/fs/cgroup/pids").is_dir() { 3 } else { 20 };
     let settings = Settings::new(runtime)
         .limit(&["c"], "RUN", "MEMORY_MIB", 20)
         .limit(&["python"], "RUN", "CPU_PERCENT", 50)
         .limit(&["python"], "RUN", "OPEN_FILES", 32)
-        .limit(&["python"], "RUN", "PIDS", 20);
+        .limit(&["python"], "RUN", "PIDS", few.into());
     let server = Server::start(&settings);
     Table::of([
         row("10 MiB of 20", "c", c("memset(malloc(10 << 20), 1, 10 << 20); puts(\"fits\");")).completes("fits\n"),
@@ -163,7 +165,8 @@ fn limits_are_settings(runtime: Runtime) {
         row("50 % of a processor", "python", program!("python/busy.py")).prints_between(0.9, 2.2).measures(),
         row("32 files", "python", "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])")
             .completes("32\n"),
-        row("20 processes", "python", program!("python/processes.py")).prints_between(10.0, 20.0),
+        row("few processes", "python", program!("python/processes.py"))
+            .prints_between(f64::from(few) / 2.0, f64::from(few)),
     ])
     .run(&server);
 }

@@ -24,6 +24,7 @@ mod python;
 mod readiness;
 mod refusals;
 mod restart;
+mod retention;
 mod routes;
 mod run_command;
 mod self_test;

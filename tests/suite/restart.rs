@@ -116,6 +116,31 @@ fn a_shutdown_answers_everyone(runtime: Runtime) {
     assert_eq!(server.client().stats()[3], 50);
 }
 
+/// A second SIGTERM does not wait for the deadline; what is cut off runs after the next start.
+fn a_second_signal_hurries(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let settings = Settings::new(runtime).set("CASEMATE_SHUTDOWN_MS", 600_000);
+    let settings = settings.limit(&["python"], "RUN", "WALL_MS", 600_000);
+    let mut server = Server::start(&settings);
+    let id = server.client().submit("python", "import time\ntime.sleep(600)", None);
+    let runs = |client: Client| client.until(&id, Instant::now() + PATIENCE, |state| state == "running");
+    runs(server.client()).expect("a start");
+    let pid = Pid::from_raw(i32::try_from(server.pid()).expect("a pid"));
+    kill(pid, Signal::SIGTERM).expect("a signal");
+    let told = Instant::now() + PATIENCE;
+    while server.client().get("/readyz").status == 200 {
+        assert!(Instant::now() < told, "it still says that it is ready");
+    }
+    assert_eq!(server.client().status(&id)["status"], "running");
+    assert_eq!(server.stop().map(|status| status.code()), Some(Some(0)), "{}", server.log());
+    assert!(server.log().contains(&format!("{id} waits for the next start")), "{}", server.log());
+    let server = Server::start_at(&settings, server.leave(Signal::SIGTERM));
+    runs(server.client()).expect("another start");
+    let cancelled = server.client().send("DELETE", &format!("/v1/submissions/{id}"), &[], b"").expect("a reply");
+    assert!(matches!(cancelled.status, 200 | 202), "{}", cancelled.text());
+    assert_eq!(outputs(server.client(), std::slice::from_ref(&id)), ["\ncancelled"]);
+}
+
 /// Neither a second service nor a damaged file: the start stops with words that say what to do.
 fn a_store_that_cannot_be_used_stops_the_start(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
@@ -135,5 +160,6 @@ under_both_runtimes!(
     a_killed_server_loses_nothing,
     a_job_is_cut_off_three_times_at_most,
     a_shutdown_answers_everyone,
+    a_second_signal_hurries,
     a_store_that_cannot_be_used_stops_the_start,
 );

@@ -25,7 +25,8 @@ fn every_state_is_seen_in_order(runtime: Runtime) {
     assert_eq!(client.stats(), [2, 1, 1, 6]);
 
     let (mut seen, mut wrong) = (vec![Vec::<usize>::new(); ids.len()], Vec::new());
-    let deadline = Instant::now() + Duration::from_secs(60);
+    // From the last change that was seen: a disk that keeps everybody waiting for a while is not the service's fault.
+    let mut patience = Instant::now() + Duration::from_secs(60);
     loop {
         // From the last to the first: whoever came earlier is asked later, and must be at least as far.
         let mut behind = 0;
@@ -48,12 +49,13 @@ fn every_state_is_seen_in_order(runtime: Runtime) {
             behind = behind.max(now);
             if seen[n].last() != Some(&now) {
                 seen[n].push(now);
+                patience = Instant::now() + Duration::from_secs(60);
             }
         }
         if ids.iter().enumerate().all(|(n, _)| seen[n].last() == Some(&3)) {
             break;
         }
-        assert!(Instant::now() < deadline, "not all ended: {seen:?}");
+        assert!(Instant::now() < patience, "nothing happens any more: {seen:?}");
         let [waiting, _, running, _] = client.stats();
         if waiting > 2 || running > 1 {
             wrong.push(format!("{waiting} wait in a queue of 2, {running} run on one worker"));
