@@ -60,12 +60,12 @@ pub enum StartError {
     Stage(#[from] StageError),
     #[error(transparent)]
     Image(#[from] ImageError),
-    #[error("an image is not what was built: `casemate image build --rebuild` makes it anew")]
+    #[error("an image is not what was built")]
     Changed(#[from] VerifyError),
     #[error("image {name} of language {language} is not there: run `casemate setup`, or `casemate image build {name}`")]
     NoImage { name: String, language: String },
-    #[error("language {language} names image {name}, for which there is no recipe")]
-    NoRecipe { name: String, language: String },
+    #[error("language {language} names image {name}, for which there is no recipe; there are: {known}")]
+    NoRecipe { name: String, language: String, known: String },
     #[error("language {language} names seccomp profile {name}, which there is not")]
     NoProfile { name: String, language: String },
     #[error(transparent)]
@@ -212,7 +212,8 @@ fn stage_images(settings: &Settings, definitions: &Definitions, stage: &Stage) -
             continue;
         }
         let Some(recipe) = definitions.recipes.get(&name) else {
-            return Err(StartError::NoRecipe { name, language: language_name });
+            let known = definitions.recipes.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(StartError::NoRecipe { name, language: language_name, known });
         };
         let Some(image) = store.find(recipe)? else {
             return Err(StartError::NoImage { name, language: language_name });

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use super::carry::carry;
 use super::images::{self, Arguments};
 use super::launch::{Launch, Weakness};
-use super::told::tell;
+use super::told::{as_called, tell};
 use crate::host::provision::{self, Event, Machine, Wanted, Who};
 use crate::image::{BuildOptions, Images, Recipes};
 
@@ -88,11 +88,11 @@ fn mend(wanted: &Wanted, who: &Who) -> Result<(), Box<dyn Error>> {
             println!("done    {step}");
         }
         Event::Advice(finding) => {
-            let mend = finding.mend.as_deref().map(|mend| format!("; run: {mend}")).unwrap_or_default();
+            let mend = finding.mend.as_deref().map(|mend| format!("; run: {}", as_called(mend))).unwrap_or_default();
             println!("note    {}: {}{mend}", finding.name, finding.meaning);
         }
     };
     provision::setup(&Machine::this(), wanted, who, &elevation, &mut provision::execute, &mut tell)?;
-    println!("{}", if done == 0 { "everything is there" } else { "everything is there now" });
+    println!("{}", if done == 0 { "everything is there" } else { "everything but the images is there now" });
     Ok(())
 }

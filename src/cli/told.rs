@@ -14,6 +14,15 @@ pub(super) fn tell(error: &dyn Error) {
     eprintln!("error: {}", typeable(&chain(error), called.as_deref().unwrap_or_default()));
 }
 
+/// A command that stands alone, as it can be typed here.
+pub(super) fn as_called(command: &str) -> String {
+    let called = std::env::args().next().filter(|called| called.contains('/'));
+    match (called, command.strip_prefix("casemate ")) {
+        (Some(called), Some(rest)) => format!("{called} {rest}"),
+        _ => command.to_owned(),
+    }
+}
+
 /// The messages say `casemate setup`; where this program is not found by that name, the name by which it was called
 /// stands there.
 fn typeable(text: &str, called: &str) -> String {

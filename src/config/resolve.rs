@@ -1,6 +1,6 @@
 //! Defaults, then the file, then the environment: each layer over the one before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,7 +46,8 @@ impl Settings {
         base: Defaults,
         languages: Option<&[&str]>,
     ) -> Result<Self, Vec<Mistake>> {
-        let mut layers = Layers { settings: blank(base), mistakes: Vec::new(), images: false };
+        let mut layers =
+            Layers { settings: blank(base), mistakes: Vec::new(), images: false, origins: BTreeMap::new() };
         for row in ROWS {
             if let Preset::Text(text) = row.preset {
                 layers.set(row.key, &Raw::Variable(text.to_owned()), || Origin::Key(row.key.to_owned()));
@@ -60,7 +61,8 @@ impl Settings {
             layers.settings.images = layers.settings.home.join("images");
         }
         if let Some(known) = languages {
-            layers.mistakes.extend(layers.settings.unknown_languages(known));
+            let unknown = layers.settings.unknown_languages(known, |key| layers.origin(key));
+            layers.mistakes.extend(unknown);
         }
         if layers.mistakes.is_empty() { Ok(layers.settings) } else { Err(layers.mistakes) }
     }
@@ -71,9 +73,18 @@ struct Layers {
     mistakes: Vec<Mistake>,
     /// Whether `images` was given.
     images: bool,
+    /// Where each key was set last.
+    origins: BTreeMap<String, Origin>,
 }
 
 impl Layers {
+    /// Where `key` was set, or the first key below it.
+    fn origin(&self, key: &str) -> Origin {
+        let below = format!("{key}.");
+        let mut found = self.origins.iter().filter(|(set, _)| *set == key || set.starts_with(&below));
+        found.next().map_or_else(|| Origin::Key(key.to_owned()), |(_, origin)| origin.clone())
+    }
+
     fn read_file(&mut self, path: &Path, text: &str) {
         let origin = |offset: usize, key: &str| {
             let before = text.get(..offset).unwrap_or(text);
@@ -82,18 +93,30 @@ impl Layers {
             Origin::File { path: path.to_owned(), line, column, key: key.to_owned() }
         };
         let (table, errors) = DeTable::parse_recoverable(text);
+        let line = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count();
+        let mut unreadable = BTreeSet::new();
         for error in errors {
-            let origin = origin(error.span().map_or(0, |span| span.start), "");
+            let at = error.span().map_or(0, |span| span.start);
+            unreadable.insert(line(at));
+            let origin = origin(at, "");
             self.mistakes.push(Mistake::Notation { origin, problem: error.message().replace('\n', ", ") });
         }
-        self.read_table("", table.get_ref(), &origin);
+        // What the parser made of a line that it could not read is nobody's value.
+        self.read_table("", table.get_ref(), &origin, &|offset| !unreadable.contains(&line(offset)));
     }
 
-    fn read_table(&mut self, above: &str, table: &DeTable<'_>, origin: &dyn Fn(usize, &str) -> Origin) {
+    fn read_table(
+        &mut self,
+        above: &str,
+        table: &DeTable<'_>,
+        origin: &dyn Fn(usize, &str) -> Origin,
+        readable: &dyn Fn(usize) -> bool,
+    ) {
         for (name, value) in table {
             let key = if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
             match value.get_ref() {
-                DeValue::Table(inner) if is_table(&key) => self.read_table(&key, inner, origin),
+                DeValue::Table(inner) if is_table(&key) => self.read_table(&key, inner, origin, readable),
+                _ if !readable(name.span().start) => {}
                 leaf => self.set(&key, &Raw::from_toml(leaf), || origin(name.span().start, &key)),
             }
         }
@@ -121,6 +144,7 @@ impl Layers {
 
     /// Sets one key, or notes what is wrong with it.
     fn set(&mut self, key: &str, raw: &Raw, origin: impl Fn() -> Origin) {
+        self.origins.insert(key.to_owned(), origin());
         let refused = |accepts: String| Mistake::Value { origin: origin(), value: raw.shown(), accepts };
         if let Some(row) = ROWS.iter().find(|row| row.key == key) {
             self.images |= key == "images";

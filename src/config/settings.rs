@@ -102,14 +102,15 @@ pub struct StepPatches {
 
 impl Settings {
     /// A mistake for every language that is named and is not among those that there are.
-    pub(super) fn unknown_languages(&self, known: &[&str]) -> Vec<Mistake> {
+    /// `origin` knows where a key was set, or the first key below it.
+    pub(super) fn unknown_languages(&self, known: &[&str], origin: impl Fn(&str) -> Origin) -> Vec<Mistake> {
         let default = ("default_language".to_owned(), &self.default_language);
         let limits = self.limits.keys().map(|name| (format!("limits.{name}"), name));
         limits
             .chain([default])
             .filter(|(_, name)| !known.contains(&name.as_str()))
             .map(|(key, name)| Mistake::Value {
-                origin: Origin::Key(key),
+                origin: origin(&key),
                 value: name.clone(),
                 accepts: match nearest(name, known.iter().copied()) {
                     Some(near) => format!("one of {} (did you mean {near}?)", known.join(", ")),

@@ -155,7 +155,9 @@ pub enum ImageError {
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The cheap look at sizes, modes and times found a difference.
-    #[error("the image {name} was changed after it was built; `image verify {name}` names the place")]
+    #[error(
+        "the image {name} was changed after it was built: `casemate image verify {name}` names the place, `casemate image build --rebuild {name}` makes it anew"
+    )]
     Touched {
         /// Of the image.
         name: String,

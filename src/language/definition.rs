@@ -128,7 +128,10 @@ impl Language {
     /// Every mistake in it.
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, Vec<LanguageError>> {
         let parsed: File = toml::from_str(text).map_err(|error| {
-            let message = error.to_string().trim().replace('\n', " ");
+            let at = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count());
+            let line = at.and_then(|at| Some((at + 1, text.lines().nth(at)?.trim())));
+            let line = line.map(|(number, words)| format!("line {number}, `{words}`: ")).unwrap_or_default();
+            let message = format!("{line}{}", error.message().replace('\n', ", "));
             vec![LanguageError::Format { file: file.to_owned(), message }]
         })?;
         let errors = mistakes(name, file, &parsed);

@@ -143,7 +143,8 @@ fn words(log: &Path) -> String {
     let read = std::fs::File::open(log).and_then(|file| file.take(WORDS).read_to_end(&mut text));
     match read {
         Ok(0) => "it said nothing".to_owned(),
-        Ok(_) => String::from_utf8_lossy(&text).split_whitespace().collect::<Vec<_>>().join(" "),
+        // crun writes the end of its line as two characters.
+        Ok(_) => String::from_utf8_lossy(&text).replace("\\n", " ").split_whitespace().collect::<Vec<_>>().join(" "),
         Err(error) if error.kind() == io::ErrorKind::NotFound => "it opened no log".to_owned(),
         Err(error) => format!("its log cannot be read: {error}"),
     }

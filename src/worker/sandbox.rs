@@ -112,7 +112,7 @@ impl Sandbox {
     ) -> (JobReport, Leftovers) {
         let mut leftovers = Leftovers::default();
         let steps = usize::from(job.compile.is_some()) + job.runs.len();
-        tracing::info!(tag = %Tag::Exec(job.id), "{}: {steps} steps to carry out, each in a container", job.language);
+        tracing::info!(tag = %Tag::Exec(job.id), "{}: steps to carry out, each in a container: {steps}", job.language);
         let busy = self.stock.reserve.busy();
         let mut here = Here { sandbox: self, job, cancel, live, remains: &mut leftovers.containers };
         let report = match here.steps().await {

@@ -116,9 +116,20 @@ fn languages_are_checked_beside_everything_else_where_they_are_known() {
     let all: Vec<_> = all.iter().map(ToString::to_string).collect();
     assert_eq!(all.len(), 3, "{all:?}");
     assert!(all[0].starts_with("environment: PORT: "), "{all:?}");
-    assert!(all[1].starts_with("limits.pyton: ") && all[1].contains("did you mean python?"), "{all:?}");
-    assert!(all[2].starts_with("default_language: \"perl\""), "{all:?}");
+    assert!(
+        all[1].contains(":2:1: limits.pyton.run.pids: \"pyton\"") && all[1].contains("did you mean python?"),
+        "{all:?}"
+    );
+    assert!(all[2].starts_with("environment: DEFAULT_LANGUAGE: \"perl\""), "{all:?}");
     assert!(resolve(file, &env[..1]).is_ok());
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_one_mistake() {
+    let all = mistakes("port = \nqueue_size = 0.5", &[]);
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert!(all[0].contains(":1:") && all[0].contains("this is not TOML"), "{all:?}");
+    assert!(all[1].contains(":2:1: queue_size"), "{all:?}");
 }
 
 #[test]

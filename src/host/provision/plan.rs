@@ -25,12 +25,12 @@ pub enum Obstacle {
         name: String,
     },
     /// The home directory is in other hands.
-    #[error("{path} belongs to uid {owner}, or is no directory; move it away, or name another home")]
+    #[error("{path} {what}; move it away, or name another home with CASEMATE_HOME (in the file: home)")]
     ForeignHome {
         /// The directory.
         path: PathBuf,
-        /// Its owner.
-        owner: u32,
+        /// What is wrong with it.
+        what: String,
     },
     /// Every id is taken.
     #[error("no 65536 subordinate ids are free between SUB_UID_MIN and SUB_UID_MAX of /etc/login.defs")]
@@ -63,7 +63,11 @@ pub fn plan(state: &State, who: &Who) -> Result<Vec<Step>, Obstacle> {
     match state.home {
         Home::Ready => {}
         Home::Missing | Home::Closed => steps.push(make_home(who)),
-        Home::Foreign { owner } => return Err(Obstacle::ForeignHome { path: who.home.clone(), owner }),
+        Home::Foreign { owner } => {
+            let own = Some(owner) == state.uid;
+            let what = if own { "is no directory".to_owned() } else { format!("belongs to uid {owner}") };
+            return Err(Obstacle::ForeignHome { path: who.home.clone(), what });
+        }
     }
     steps.extend(ids(state, who)?);
     steps.extend(delegation(state, who)?);
@@ -212,9 +216,16 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_stops_it() {
-        let cases: [(Change, &str); 5] = [
+        let cases: [(Change, &str); 6] = [
             (|state| state.uid = Some(0), "has uid 0"),
-            (|state| state.home = Home::Foreign { owner: 7 }, "belongs to uid 7"),
+            (|state| state.home = Home::Foreign { owner: 7 }, "belongs to uid 7; move it away"),
+            (
+                |state| {
+                    state.uid = Some(7);
+                    state.home = Home::Foreign { owner: 7 };
+                },
+                "is no directory; move it away",
+            ),
             (
                 |state| state.delegation = Delegation::Foreign { directory: "/cg/casemate".into(), owner: 7 },
                 "cgroup /cg/casemate belongs to uid 7",

@@ -29,6 +29,9 @@ pub enum OpenError {
     /// Two services would run the same submissions.
     #[error("the store {} is in use by another casemate; stop that one, or choose another home with CASEMATE_HOME", .0.display())]
     InUse(PathBuf),
+    /// There is no home to make it in.
+    #[error("the home {} is not there: run `casemate setup`, or correct CASEMATE_HOME (in the file: home)", .0.display())]
+    NoHome(PathBuf),
     /// It has a format that this version does not know.
     #[error(
         "the store {} was written by a newer casemate (format {found}, this one knows {known}); use that version, or \
@@ -110,6 +113,9 @@ impl Opened {
 /// be gone.
 pub(super) fn lock(directory: &Path, patience: Duration) -> Result<Flock<File>, OpenError> {
     match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::NoHome(directory.parent().unwrap_or(directory).to_owned()));
+        }
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(file("make the directory", directory)(error));
         }

@@ -30,6 +30,15 @@ async fn a_second_service_is_told_that_the_store_is_in_use() {
     disk.open();
 }
 
+#[test]
+fn a_home_that_is_not_there_is_named_with_what_to_do() {
+    let why = open::lock(Path::new("/nonexistent/store"), Duration::ZERO).expect_err("a lock").to_string();
+    assert_eq!(
+        why,
+        "the home /nonexistent is not there: run `casemate setup`, or correct CASEMATE_HOME (in the file: home)"
+    );
+}
+
 #[tokio::test]
 async fn a_newer_format_is_left_alone() {
     let (mut disk, ..) = closed().await;
