@@ -1,11 +1,15 @@
 //! From a step to its `config.json`: a pure function of values. Built from nothing: what is not written here is not in
 //! the container (`tests/golden/` holds the whole result for every language and step).
 
+mod diff;
+mod docker;
+mod explain;
 mod identity;
 pub mod init;
 pub mod kits;
 mod limits;
 mod mounts;
+mod surface;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +22,11 @@ use oci_spec::runtime::{
 use crate::language::Ahead;
 use crate::model::Limits;
 
+pub use diff::diff;
+pub use docker::docker_default;
+pub use explain::explain;
 pub use identity::{Ids, JOB_UID};
+pub use surface::{Surface, SurfaceError};
 
 /// Where the init stands in every container: in a layer over the image (`host::stage`).
 pub const INIT_PATH: &str = "/casemate/init";

@@ -1,11 +1,14 @@
 //! Commands, one file each. Parses arguments, makes one call into the library, prints. The only room that writes to the
 //! terminal.
 
+mod bundle;
 mod carry;
+mod config;
 mod images;
 mod launch;
 mod progress;
 mod run;
+mod seccomp;
 mod serve;
 mod setup;
 mod told;
@@ -13,6 +16,8 @@ mod told;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::language::{Language, Languages};
 
 /// Runs code from strangers, each step in a rootless OCI container of its own.
 #[derive(Debug, Parser)]
@@ -34,6 +39,12 @@ enum Command {
     Run(run::Arguments),
     /// Build, list and verify the images that jobs run in
     Image(images::Arguments),
+    /// Show the config.json that a job of a language gets here, in words, or against Docker's
+    Bundle(bundle::Arguments),
+    /// Print the settings that are in force, and where each came from
+    Config,
+    /// Look into the filters of system calls
+    Seccomp(seccomp::Arguments),
 }
 
 /// Parses the command line and does what it says.
@@ -48,5 +59,14 @@ pub fn main() -> ExitCode {
         Command::Serve(weakness) => serve::run(weakness, false),
         Command::Run(arguments) => run::run(&arguments),
         Command::Image(arguments) => setup::images(&arguments),
+        Command::Bundle(arguments) => bundle::run(&arguments),
+        Command::Config => config::run(),
+        Command::Seccomp(arguments) => seccomp::run(&arguments),
     }
+}
+
+/// The language of this name, or the names that there are.
+fn named<'a>(languages: &'a Languages, name: &str) -> Result<&'a Language, String> {
+    let known = || languages.names().collect::<Vec<_>>().join(", ");
+    languages.get(name).ok_or_else(|| format!("language {name:?} is unknown; known are {}", known()))
 }

@@ -5,6 +5,7 @@
 //! caller says.
 
 mod directory;
+mod in_force;
 mod load;
 mod mistake;
 mod near;
@@ -15,8 +16,10 @@ mod table;
 mod value;
 
 pub use directory::files_in;
-pub use load::{LoadError, load};
+pub use in_force::{InForce, Source, in_force, shown};
+pub use load::{LoadError, Loaded, load};
 pub use mistake::{Mistake, Origin};
+pub use near::nearest;
 pub use reference::{Description, describe, reference};
 pub use resolve::Defaults;
 pub use settings::{HttpSettings, RuntimeChoice, Settings, StepPatches, StoreSettings, UnenforcedLimits};

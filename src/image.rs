@@ -21,6 +21,7 @@ mod mmdebstrap;
 mod packages;
 mod progress;
 mod recipe;
+mod sbom;
 mod tree;
 
 pub use build::BuildOptions;
@@ -31,3 +32,4 @@ pub use layout::{Kind, MOUNT_POINTS, MountPoint};
 pub use manifest::{Manifest, Package};
 pub use progress::{Event, Progress, Silent};
 pub use recipe::{Recipe, Recipes};
+pub use sbom::spdx;

@@ -5,10 +5,17 @@
 //! as it would on an older one. `oci-spec` reads its own format leniently, which for a filter means silently weaker;
 //! hence the strict one. `seccomp/README.md` shows all of it.
 
+mod calls;
+mod check;
 mod condition;
+mod diff;
+mod docker;
+mod foreign;
 mod format;
+mod policy;
 mod profile;
 mod reference;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +24,17 @@ use thiserror::Error;
 
 use crate::config::files_in;
 use format::File;
+use profile::About;
+
+pub use calls::{Call, UnknownCall, number_of};
+pub use check::{Checked, check};
+pub use diff::{Difference, compare};
+pub use docker::{DOCKER_DEFAULT, docker_default, docker_version};
+pub use foreign::{ForeignError, read_foreign};
+pub use policy::{Answer, Policy, Said};
 pub use profile::Profile;
 pub use reference::reference;
+pub use words::{explain, list, show};
 
 const BUILT_IN: [(&str, &str); 3] = [
     ("compile", include_str!("../seccomp/compile.json")),
@@ -89,6 +105,14 @@ impl Profiles {
     /// # Errors
     /// Every mistake in every file.
     pub fn load(overrides: Option<&Path>) -> Result<Self, Vec<ProfileError>> {
+        Self::load_with(overrides, None)
+    }
+
+    /// The same, and `further`, which joins them or replaces the one of its name.
+    ///
+    /// # Errors
+    /// Every mistake in every file.
+    pub fn load_with(overrides: Option<&Path>, further: Option<&Path>) -> Result<Self, Vec<ProfileError>> {
         let mut errors = Vec::new();
         let mut texts: BTreeMap<String, (String, String)> = BTreeMap::new();
         for (name, text) in BUILT_IN {
@@ -98,7 +122,11 @@ impl Profiles {
             errors.push(ProfileError::Read { path, source });
             Vec::new()
         });
-        for (name, path) in added {
+        let further = further.map(|path| {
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            (name, path.to_owned())
+        });
+        for (name, path) in added.into_iter().chain(further) {
             match std::fs::read_to_string(&path) {
                 Ok(text) => drop(texts.insert(name, (path.display().to_string(), text))),
                 Err(source) => errors.push(ProfileError::Read { path, source }),
@@ -136,7 +164,11 @@ impl Profiles {
             let below = base.and_then(|(_, base)| base).filter(|_| content.adds.is_empty());
             let unknown = [below.map_or(&[][..], |base| &base.unknown), &content.unknown].concat();
             match Profile::new(file, below.map_or(&[], |base| &base.rules), &content.rules, &unknown) {
-                Ok(profile) if content.adds.is_empty() => drop(profiles.insert(name.clone(), profile)),
+                Ok(profile) if content.adds.is_empty() => {
+                    let about =
+                        About { file: file.clone(), comment: content.comment.clone(), base: content.extends.clone() };
+                    profiles.insert(name.clone(), profile.described(about));
+                }
                 Ok(_) => {}
                 Err(more) => errors.extend(more),
             }
@@ -150,7 +182,11 @@ impl Profiles {
                 .get(base)
                 .map(|below: &Profile| Profile::new(file, below.rules(), rules, &[above, unknown(base)].concat()))
             {
-                Some(Ok(profile)) => drop(profiles.insert(format!("{base}+{name}"), profile)),
+                Some(Ok(profile)) => {
+                    let comment = files.get(name).map(|(_, content)| content.comment.clone()).unwrap_or_default();
+                    let about = About { file: file.clone(), comment, base: Some(base.clone()) };
+                    profiles.insert(format!("{base}+{name}"), profile.described(about));
+                }
                 Some(Err(more)) => errors.extend(more),
                 None => errors.push(ProfileError::Added { file: file.clone(), base: base.clone() }),
             }
@@ -162,6 +198,11 @@ impl Profiles {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Profile> {
         self.0.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Profile)> {
+        self.0.iter().map(|(name, profile)| (name.as_str(), profile))
     }
 
     /// The names of all.

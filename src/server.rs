@@ -110,12 +110,7 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
     let delegation = limits(settings, delegated)?;
     let stage = Stage::build(INIT, KITS, &[&settings.home, &settings.images])?;
     let images = stage_images(settings, &definitions, &stage)?;
-    let wanted = match settings.runtime {
-        RuntimeChoice::Auto => None,
-        RuntimeChoice::Crun => Some(Kind::Crun),
-        RuntimeChoice::Runc => Some(Kind::Runc),
-    };
-    let (kind, program, version) = find(wanted, settings.runtime_path.as_deref())?;
+    let (kind, program, version) = find(wanted(settings.runtime), settings.runtime_path.as_deref())?;
     let runtime = Runtime {
         kind,
         program,
@@ -152,6 +147,16 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
         launched: AtomicU64::new(0),
     };
     Ok(Ground { sandbox: Arc::new(sandbox), images })
+}
+
+/// The kind of runtime that is asked for, or either.
+#[must_use]
+pub const fn wanted(choice: RuntimeChoice) -> Option<Kind> {
+    match choice {
+        RuntimeChoice::Auto => None,
+        RuntimeChoice::Crun => Some(Kind::Crun),
+        RuntimeChoice::Runc => Some(Kind::Runc),
+    }
 }
 
 /// What the limits are enforced by. Nothing is the last resort, and only where it was asked for.

@@ -9,6 +9,7 @@ mod error;
 mod filters;
 mod launch;
 mod pool;
+mod preview;
 mod remains;
 mod reserve;
 mod retry;
@@ -20,5 +21,6 @@ mod workdir;
 
 pub use capture::{Live, Stream};
 pub use pool::Pool;
+pub use preview::{PER_CONTAINER, PreviewError, Previewed, preview};
 pub use reserve::Bounds;
 pub use sandbox::{Leftovers, Sandbox, Stock};

@@ -13,6 +13,9 @@ use std::process::Command;
 /// Words that begin so are paths of the tree.
 const FOLDERS: [&str; 8] = ["src/", "tests/", "benches/", "docs/", "rootfs-build/", "seccomp/", ".config/", ".ci/"];
 
+/// Commands that have commands of their own.
+const NESTED: [&str; 2] = ["image", "seccomp"];
+
 /// What the documents are held against.
 struct Tree {
     root: PathBuf,
@@ -28,8 +31,10 @@ impl Tree {
     fn read() -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let mut commands = subcommands(&[]);
-        for below in subcommands(&["image"]) {
-            commands.insert(format!("image {below}"));
+        for above in NESTED {
+            for below in subcommands(&[above]) {
+                commands.insert(format!("{above} {below}"));
+            }
         }
         let mut source = String::new();
         for path in files(&root.join("src"), "rs") {
@@ -202,7 +207,7 @@ fn code(text: &str) -> Vec<&str> {
     found
 }
 
-/// The subcommands called in one piece of code; of `image` with its own.
+/// The subcommands called in one piece of code; of those that have some with their own.
 fn calls(code: &str) -> Vec<String> {
     let words: Vec<&str> = code.split_whitespace().collect();
     let name = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase());
@@ -212,8 +217,8 @@ fn calls(code: &str) -> Vec<String> {
         let cargo = *word == "--" && words[..at].contains(&"cargo") && words[..at].contains(&"run");
         let Some(first) = words.get(at + 1).filter(|_| program || cargo).filter(|word| name(word)) else { continue };
         found.push((*first).to_owned());
-        if let Some(second) = words.get(at + 2).filter(|word| *first == "image" && name(word)) {
-            found.push(format!("image {second}"));
+        if let Some(second) = words.get(at + 2).filter(|word| NESTED.contains(first) && name(word)) {
+            found.push(format!("{first} {second}"));
         }
     }
     found
@@ -261,7 +266,7 @@ fn the_map_has_every_room() {
 #[test]
 fn fabricated_mistakes_are_found() {
     let tree = Tree::read();
-    let rows: [(&str, &str); 14] = [
+    let rows: [(&str, &str); 15] = [
         ("see `src/nothing.rs`.", "src/nothing.rs is not in the tree"),
         ("the folder docs/nowhere/, and more", "docs/nowhere/ is not in the tree"),
         ("one of `seccomp/none/<name>.json`", "is not in the tree"),
@@ -270,6 +275,7 @@ fn fabricated_mistakes_are_found() {
         ("seen in `tests/nothing.rs::run`", "there is no test tests/nothing.rs::run"),
         ("run `casemate fly` now", "no command `casemate fly`"),
         ("`target/release/casemate image burn`", "no command `casemate image burn`"),
+        ("`casemate seccomp sing`", "no command `casemate seccomp sing`"),
         ("```sh\ncargo run --release -- down\n```\n", "no command `casemate down`"),
         ("set `CASEMATE_NOTHING=1`", "no setting CASEMATE_NOTHING"),
         ("set `CASEMATE_LIMITS__C__RUN__WINGS`", "no setting CASEMATE_LIMITS__C__RUN__WINGS"),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::cli::progress::{Renderer, mib};
-use crate::image::{BuildError, BuildOptions, Image, ImageError, Images, Recipe, Recipes, VerifyError};
+use crate::image::{BuildError, BuildOptions, Image, ImageError, Images, Recipe, Recipes, VerifyError, spdx};
 
 /// Builds and checks the images that jobs run in.
 #[derive(Debug, Args)]
@@ -32,7 +32,11 @@ enum Command {
         no_cache: bool,
     },
     /// Show the images that are there, and the recipes that have none.
-    List,
+    List {
+        /// The packages of this image instead, as SPDX 2.3 in JSON.
+        #[arg(long, value_name = "NAME")]
+        sbom: Option<String>,
+    },
     /// Read whole images and compare them with what was built.
     Verify {
         /// Which; all that are there without a name.
@@ -73,7 +77,13 @@ pub(crate) fn run(arguments: &Arguments, images: &Images, recipes: &Recipes) -> 
             };
             images.build_all(&chosen, &options, &Renderer::stderr()).map_err(Failure::Build)?;
         }
-        Command::List => list_images(images, recipes)?,
+        Command::List { sbom: None } => list_images(images, recipes)?,
+        Command::List { sbom: Some(name) } => {
+            for recipe in choose(std::slice::from_ref(name), recipes)? {
+                let image = images.find(recipe)?.ok_or_else(|| Failure::NotBuilt { name: name.clone() })?;
+                writeln!(std::io::stdout().lock(), "{:#}", spdx(&image))?;
+            }
+        }
         Command::Verify { names } => verify(names, images, recipes)?,
     }
     Ok(ExitCode::SUCCESS)

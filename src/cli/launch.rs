@@ -10,10 +10,10 @@ use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, geteuid, setgroups, setresgid, setresuid};
 use thiserror::Error;
 
-use crate::config::{self, Defaults, LoadError, RuntimeChoice, Settings, UnenforcedLimits};
+use crate::config::{self, Defaults, LoadError, Loaded, RuntimeChoice, Settings, UnenforcedLimits};
 use crate::host::ids::{Owner, SubIdsError, subordinate};
 use crate::host::provision::systemd::{Manager, scope_call};
-use crate::host::provision::{DelegateError, Delegated, Wanted, Who, WhoError, delegate, delegated};
+use crate::host::provision::{self, DelegateError, Delegated, Wanted, Who, WhoError, delegate, delegated};
 use crate::host::rlimits::allow_no_core;
 use crate::host::userns::{self, EnterError, Entered, Ranges};
 use crate::image::Recipes;
@@ -65,6 +65,8 @@ pub(super) struct Launch {
     pub(super) settings: Settings,
     pub(super) wanted: Wanted,
     pub(super) who: Who,
+    /// The settings as they were read, with where each came from.
+    pub(super) loaded: Loaded,
     settings_dir: PathBuf,
 }
 
@@ -82,7 +84,8 @@ impl Launch {
         // A definition that cannot be read is a mistake of its own, told by `definitions`.
         let languages = Languages::load(overrides(&settings_dir)).ok();
         let names: Option<Vec<&str>> = languages.as_ref().map(|languages| languages.names().collect());
-        let mut settings = config::load(&settings_dir, Defaults { home: home.clone() }, names.as_deref())?;
+        let loaded = config::load(&settings_dir, Defaults { home: home.clone() }, names.as_deref())?;
+        let mut settings = loaded.settings.clone();
         if weakness.allow_unenforced_limits {
             settings.unenforced_limits = UnenforcedLimits::Allow;
         }
@@ -93,7 +96,7 @@ impl Launch {
             without_cgroup: settings.unenforced_limits == UnenforcedLimits::Allow,
         };
         let who = Who::discover(&wanted)?;
-        Ok(Self { settings, wanted, who, settings_dir })
+        Ok(Self { settings, wanted, who, loaded, settings_dir })
     }
 
     /// Languages, profiles and recipes: ours and those of the settings directory.
@@ -109,6 +112,11 @@ impl Launch {
             }
             _ => Err(LaunchError::Definitions(mistakes)),
         }
+    }
+
+    /// The settings directory, where there is one.
+    pub(super) fn overrides(&self) -> Option<&Path> {
+        overrides(&self.settings_dir)
     }
 
     /// The account that serves, where root started us.
@@ -203,7 +211,7 @@ fn leave_top(delegated: &Delegated) -> std::io::Result<()> {
         return Ok(());
     }
     let own = std::fs::read_to_string("/proc/self/cgroup")?;
-    let at = crate::host::provision::systemd::own_path(&own).unwrap_or_default();
+    let at = provision::systemd::own_path(&own).unwrap_or_default();
     let Delegated::V2 { directory, inside } = delegated else { return Ok(()) };
     let top = if *inside { directory.clone() } else { directory.join(format!("service-{}", std::process::id())) };
     let server = top.join("server");

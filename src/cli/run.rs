@@ -130,10 +130,7 @@ fn name_of(languages: &Languages, arguments: &Arguments) -> Result<String, Strin
                 format!("the name {name} does not tell the language; add --language with one of {}", known())
             });
     };
-    match languages.get(name) {
-        Some(language) => Ok(language.name.clone()),
-        None => Err(format!("language {name:?} is unknown; known are {}", known())),
-    }
+    super::named(languages, name).map(|language| language.name.clone())
 }
 
 /// The exit status, as a shell would have it.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use super::carry::carry;
 use super::images::{self, Arguments};
 use super::launch::{Launch, Weakness};
-use super::told::{as_called, tell};
+use super::told::{as_called, ended};
 use crate::host::provision::{self, Event, Machine, Wanted, Who};
 use crate::image::{BuildOptions, Images, Recipes};
 
@@ -28,13 +28,6 @@ pub(super) fn images(arguments: &Arguments) -> ExitCode {
         launch.drop_root()?;
         Ok(images::run(arguments, &Images::open(&launch.settings.images)?, &recipes)?)
     }))
-}
-
-fn ended(result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
-    result.unwrap_or_else(|error| {
-        tell(error.as_ref());
-        ExitCode::FAILURE
-    })
 }
 
 fn set_up(weakness: Weakness) -> Result<ExitCode, Box<dyn Error>> {

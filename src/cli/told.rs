@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr)]
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use crate::telemetry::chain;
 
@@ -21,6 +22,18 @@ pub(super) fn as_called(command: &str) -> String {
         (Some(called), Some(rest)) => format!("{called} {rest}"),
         _ => command.to_owned(),
     }
+}
+
+/// The exit status of a command that ended so; an error is told first.
+pub(super) fn ended(result: Result<ExitCode, Box<dyn Error>>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        // A reader that has seen enough, `head` for one, is no mistake.
+        let gone = error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe);
+        if !gone {
+            tell(error.as_ref());
+        }
+        ExitCode::FAILURE
+    })
 }
 
 /// The messages say `casemate setup`; where this program is not found by that name, the name by which it was called

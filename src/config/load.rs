@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::resolve::PREFIX;
+use super::resolve::{Given, PREFIX};
 use super::{Defaults, Mistake, Origin, Settings};
 
 /// Why there are no settings.
@@ -25,13 +25,25 @@ pub enum LoadError {
     Mistakes(Vec<Mistake>),
 }
 
+/// Settings, and where they came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Where a file was looked for.
+    pub file: PathBuf,
+    /// Whether it was there.
+    pub found: bool,
+    pub(super) given: Given,
+}
+
 /// The settings of this process: `CASEMATE_CONFIG`, else `casemate.toml` in `CASEMATE_SETTINGS` or, without that, in
 /// `settings_dir`, where it need not exist; over it the environment. `languages` are those that there are, where that
 /// is known.
 ///
 /// # Errors
 /// [`LoadError`].
-pub fn load(settings_dir: &Path, base: Defaults, languages: Option<&[&str]>) -> Result<Settings, LoadError> {
+pub fn load(settings_dir: &Path, base: Defaults, languages: Option<&[&str]>) -> Result<Loaded, LoadError> {
     load_from(std::env::vars_os(), settings_dir, base, languages)
 }
 
@@ -40,7 +52,7 @@ fn load_from(
     settings_dir: &Path,
     base: Defaults,
     languages: Option<&[&str]>,
-) -> Result<Settings, LoadError> {
+) -> Result<Loaded, LoadError> {
     let mut ours = Vec::new();
     let mut mistakes = Vec::new();
     let (mut config, mut directory) = (None, settings_dir.to_owned());
@@ -67,7 +79,9 @@ fn load_from(
     };
     let file = text.as_deref().map(|text| (path.as_path(), text));
     match Settings::resolve_among(file, ours.into_iter(), base, languages) {
-        Ok(settings) if mistakes.is_empty() => Ok(settings),
+        Ok((settings, given)) if mistakes.is_empty() => {
+            Ok(Loaded { settings, found: text.is_some(), file: path, given })
+        }
         Ok(_) => Err(LoadError::Mistakes(mistakes)),
         Err(more) => {
             mistakes.extend(more);
@@ -96,14 +110,17 @@ mod tests {
     fn the_file_is_looked_for_where_the_variables_say() {
         let dir = tempfile::tempdir().unwrap();
         let elsewhere = Path::new("/nowhere");
-        assert_eq!(load_from(vars(&[]), dir.path(), base(), None).unwrap().port, 8080);
+        assert_eq!(load_from(vars(&[]), dir.path(), base(), None).unwrap().settings.port, 8080);
         std::fs::write(dir.path().join("casemate.toml"), "port = 1").unwrap();
-        assert_eq!(load_from(vars(&[]), dir.path(), base(), None).unwrap().port, 1);
+        assert_eq!(load_from(vars(&[]), dir.path(), base(), None).unwrap().settings.port, 1);
         let name = dir.path().to_str().unwrap();
-        assert_eq!(load_from(vars(&[("CASEMATE_SETTINGS", name)]), elsewhere, base(), None).unwrap().port, 1);
+        assert_eq!(load_from(vars(&[("CASEMATE_SETTINGS", name)]), elsewhere, base(), None).unwrap().settings.port, 1);
         let file = format!("{name}/casemate.toml");
         assert_eq!(
-            load_from(vars(&[("CASEMATE_CONFIG", &file), ("PORT", "2")]), elsewhere, base(), None).unwrap().port,
+            load_from(vars(&[("CASEMATE_CONFIG", &file), ("PORT", "2")]), elsewhere, base(), None)
+                .unwrap()
+                .settings
+                .port,
             2
         );
         let missing = load_from(vars(&[("CASEMATE_CONFIG", "/nowhere/x.toml")]), dir.path(), base(), None).unwrap_err();

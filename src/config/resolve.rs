@@ -36,18 +36,18 @@ impl Settings {
         env: impl Iterator<Item = (String, String)>,
         base: Defaults,
     ) -> Result<Self, Vec<Mistake>> {
-        Self::resolve_among(file, env, base, None)
+        Self::resolve_among(file, env, base, None).map(|(settings, _)| settings)
     }
 
-    /// The same, and the languages that they name have to be among `languages`, where that is known.
+    /// The same, and the languages that they name have to be among `languages`, where that is known; and what was given.
     pub(super) fn resolve_among(
         file: Option<(&Path, &str)>,
         env: impl Iterator<Item = (String, String)>,
         base: Defaults,
         languages: Option<&[&str]>,
-    ) -> Result<Self, Vec<Mistake>> {
-        let mut layers =
-            Layers { settings: blank(base), mistakes: Vec::new(), images: false, origins: BTreeMap::new() };
+    ) -> Result<(Self, Given), Vec<Mistake>> {
+        let given = BTreeMap::new();
+        let mut layers = Layers { settings: blank(base), mistakes: Vec::new(), images: false, given };
         for row in ROWS {
             if let Preset::Text(text) = row.preset {
                 layers.set(row.key, &Raw::Variable(text.to_owned()), || Origin::Key(row.key.to_owned()));
@@ -64,25 +64,27 @@ impl Settings {
             let unknown = layers.settings.unknown_languages(known, |key| layers.origin(key));
             layers.mistakes.extend(unknown);
         }
-        if layers.mistakes.is_empty() { Ok(layers.settings) } else { Err(layers.mistakes) }
+        if layers.mistakes.is_empty() { Ok((layers.settings, layers.given)) } else { Err(layers.mistakes) }
     }
 }
+
+/// What decided about each key that has a value, in the end: the value as it was written, and where.
+pub(super) type Given = BTreeMap<String, (Raw, Origin)>;
 
 struct Layers {
     settings: Settings,
     mistakes: Vec<Mistake>,
+    given: Given,
     /// Whether `images` was given.
     images: bool,
-    /// Where each key was set last.
-    origins: BTreeMap<String, Origin>,
 }
 
 impl Layers {
     /// Where `key` was set, or the first key below it.
     fn origin(&self, key: &str) -> Origin {
         let below = format!("{key}.");
-        let mut found = self.origins.iter().filter(|(set, _)| *set == key || set.starts_with(&below));
-        found.next().map_or_else(|| Origin::Key(key.to_owned()), |(_, origin)| origin.clone())
+        let mut found = self.given.iter().filter(|(set, _)| *set == key || set.starts_with(&below));
+        found.next().map_or_else(|| Origin::Key(key.to_owned()), |(_, (_, origin))| origin.clone())
     }
 
     fn read_file(&mut self, path: &Path, text: &str) {
@@ -144,8 +146,8 @@ impl Layers {
 
     /// Sets one key, or notes what is wrong with it.
     fn set(&mut self, key: &str, raw: &Raw, origin: impl Fn() -> Origin) {
-        self.origins.insert(key.to_owned(), origin());
         let refused = |accepts: String| Mistake::Value { origin: origin(), value: raw.shown(), accepts };
+        self.given.insert(key.to_owned(), (raw.clone(), origin()));
         if let Some(row) = ROWS.iter().find(|row| row.key == key) {
             self.images |= key == "images";
             if (row.set)(&mut self.settings, raw).is_none() {
@@ -181,11 +183,11 @@ pub fn variable(key: &str) -> String {
     }
 }
 
-/// Whether a key may have others below it: `http`, `store`, `limits`, `limits.c`, `limits.c.run`.
+/// Whether a key may have others below it: `http`, `pool`, `store`, `limits`, `limits.c`, `limits.c.run`.
 fn is_table(key: &str) -> bool {
     let parts: Vec<_> = key.split('.').collect();
     match parts.as_slice() {
-        ["http" | "store" | "limits"] => true,
+        ["http" | "pool" | "store" | "limits"] => true,
         ["limits", language] => !language.is_empty(),
         ["limits", language, "run" | "compile"] => !language.is_empty(),
         _ => false,

@@ -147,7 +147,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "runtime_path",
-        Preset::Derived("looked for in `PATH`"),
+        Preset::Derived("looked for where distributions install it, not in `PATH`"),
         ANY_PATH,
         "The program of the OCI runtime.",
         |s, raw| s.runtime_path = Some(path(raw)?)

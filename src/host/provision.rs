@@ -41,6 +41,16 @@ pub fn check(wanted: &Wanted, who: &Who) -> Result<Vec<Finding>, ReadError> {
     Ok(findings(&look(&Machine::this(), wanted, who)?, who))
 }
 
+/// Where limits can be set on this machine.
+///
+/// # Errors
+/// A file that exists and cannot be read.
+pub fn cgroup_layout() -> Result<CgroupLayout, ReadError> {
+    let machine = Machine::this();
+    let text = |path: &str| machine.text(path).map(Option::unwrap_or_default);
+    Ok(CgroupLayout::parse(&text("/proc/self/mountinfo")?, &text("/proc/cgroups")?))
+}
+
 /// What the tests of these files share.
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use crate::model::Limits;
 const CORE_PATTERN: &str = "/proc/sys/kernel/core_pattern";
 
 /// The limit of core files that keeps even a program behind a pipe from being started, in bytes (fs/coredump.c).
-const NO_CORE: u64 = 1;
+pub const NO_CORE: u64 = 1;
 
 /// Why jobs cannot have the limits that they are to have.
 #[derive(Debug, Error)]

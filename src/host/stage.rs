@@ -75,14 +75,7 @@ impl Stage {
     /// # Errors
     /// When there is no place for it or the kernel refuses.
     pub fn build(init: &[u8], kits: &[(&str, Files)], keep: &[&Path]) -> Result<Self, StageError> {
-        let free = |place: &&str| {
-            let place = Path::new(place);
-            place.is_dir() && keep.iter().all(|k| !k.starts_with(place))
-        };
-        let root =
-            PLACES.iter().find(|p| free(p)).map(PathBuf::from).ok_or_else(|| StageError::NoPlace {
-                in_use: keep.first().map(|k| k.to_path_buf()).unwrap_or_default(),
-            })?;
+        let root = Self::place(keep)?;
         mount_tmpfs(&root, "mode=0711,size=64m,nr_inodes=16384")?;
         for (dir, mode) in [("layer", 0o755), ("images", 0o711), ("roots", 0o711), ("state", 0o700), ("jobs", 0o711)] {
             make_dir(&root.join(dir), mode)?;
@@ -91,6 +84,22 @@ impl Stage {
         make_layer(&layer, init, kits)?;
         let roots = Arc::new(Roots::new(root.join("roots"), layer));
         Ok(Self { root, roots })
+    }
+
+    /// Where a stage would stand on this machine; `keep` are paths that must stay visible. Mounts nothing.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn place(keep: &[&Path]) -> Result<PathBuf, StageError> {
+        let free = |place: &&&str| {
+            let place = Path::new(place);
+            place.is_dir() && keep.iter().all(|k| !k.starts_with(place))
+        };
+        PLACES
+            .iter()
+            .find(free)
+            .map(PathBuf::from)
+            .ok_or_else(|| StageError::NoPlace { in_use: keep.first().map(|k| k.to_path_buf()).unwrap_or_default() })
     }
 
     /// Makes the root file system at `rootfs` appear as image `name`, read-only.
@@ -123,7 +132,13 @@ impl Stage {
     /// The kits of containers that wait warm, each a directory.
     #[must_use]
     pub fn kits(&self) -> PathBuf {
-        self.root.join("layer").join(KIT_PATH.trim_start_matches('/'))
+        Self::kits_in(&self.root)
+    }
+
+    /// The same of a stage that stands, or would stand, at `root`.
+    #[must_use]
+    pub fn kits_in(root: &Path) -> PathBuf {
+        root.join("layer").join(KIT_PATH.trim_start_matches('/'))
     }
 
     /// Where the runtime keeps its notes.

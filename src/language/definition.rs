@@ -166,6 +166,12 @@ impl Language {
         &self.run.1
     }
 
+    /// Whether a program usually comes as files in `/code`, not as an argument of the command.
+    #[must_use]
+    pub const fn brings_files(&self) -> bool {
+        self.inline.is_none()
+    }
+
     /// The names of the seccomp profiles that its steps ask for.
     pub fn profiles(&self) -> impl Iterator<Item = &str> {
         let compile = self.compile.iter().map(|(step, _)| step.profile.as_deref().unwrap_or("compile"));

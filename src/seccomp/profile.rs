@@ -12,13 +12,26 @@ use super::condition::{Condition, covers, disjoint};
 use super::format::{Action, Argument, Rule, Unknown};
 
 /// errno(3), x86 and ARM alike.
-const EPERM: u32 = 1;
-const ENOSYS: u32 = 38;
+pub(super) const EPERM: u32 = 1;
+pub(super) const ENOSYS: u32 = 38;
 
 /// A complete profile.
 #[derive(Clone, Debug)]
 pub struct Profile {
     rules: Vec<Rule>,
+    unknown: Vec<Unknown>,
+    about: About,
+}
+
+/// What a profile is called and for, for people.
+#[derive(Clone, Debug, Default)]
+pub(super) struct About {
+    /// The file that has it, or the addition.
+    pub(super) file: String,
+    /// What the file says of itself.
+    pub(super) comment: String,
+    /// The profile that its rules join.
+    pub(super) base: Option<String>,
 }
 
 impl Profile {
@@ -42,14 +55,27 @@ impl Profile {
         }
         found.extend(quarrels(below, own));
         if found.is_empty() {
-            return Ok(Self { rules: [below, own].concat() });
+            return Ok(Self { rules: [below, own].concat(), unknown: unknown.to_vec(), about: About::default() });
         }
         let error = |(rule, message)| ProfileError::Rule { file: file.to_owned(), rule, message };
         Err(found.into_iter().map(error).collect())
     }
 
+    pub(super) fn described(self, about: About) -> Self {
+        Self { about, ..self }
+    }
+
+    pub(super) const fn about(&self) -> &About {
+        &self.about
+    }
+
     pub(super) fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// What looks unknown on purpose.
+    pub(super) fn unknown(&self) -> &[Unknown] {
+        &self.unknown
     }
 
     /// As an OCI runtime reads it: an allow-list for the native ABI alone. The 32-bit and x32 ABIs are not listed, so

@@ -75,6 +75,11 @@ fn what(rule: &Rule) -> String {
     format!("{}{with}", code(&rule.names))
 }
 
+/// The arguments with which a rule counts, as plain text; empty where all do.
+pub(super) fn conditions(rule: &Rule) -> String {
+    rule.args.iter().map(condition).collect::<Vec<_>>().join("; ").replace('`', "")
+}
+
 fn condition(argument: &Argument) -> String {
     let bits = if argument.mask == u64::MAX { String::new() } else { format!(" & {:#x}", argument.mask) };
     let named = argument.named().iter().map(|named| {

@@ -1,9 +1,15 @@
 //! What a container is made from before its job is known, and how to tell whether it suits one.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use oci_spec::OciSpecError;
+use oci_spec::runtime::Spec;
+
+use crate::bundle::{self, Ids, Plan, Started};
 use crate::language::{Ahead, Language};
 use crate::model::{Limits, LimitsPatch, StepKind, Streams};
+use crate::seccomp::Profile;
 
 /// One kind of container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +30,41 @@ pub(super) struct Blueprint {
     pub(super) code: bool,
 }
 
+/// What is one container's alone, and where what it shares stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) rootfs: &'a Path,
+    pub(super) kits: &'a Path,
+    pub(super) code: Option<&'a Path>,
+    pub(super) ids: Ids,
+    /// The `RLIMIT_CORE` of jobs, in bytes.
+    pub(super) core: u64,
+    pub(super) cgroup: Option<&'a str>,
+    pub(super) compiled_filter: Option<&'a str>,
+}
+
 impl Blueprint {
+    /// The configuration of a container of this kind in this place, under the filter of `profile`.
+    pub(super) fn spec(&self, profile: &Profile, place: &Place<'_>) -> Result<Spec, OciSpecError> {
+        let Started { begin, argv, binds } = Started::of(&self.ahead, place.kits);
+        bundle::spec(&Plan {
+            begin,
+            argv,
+            env: &self.ahead.env,
+            cwd: &self.ahead.cwd,
+            limits: &self.limits,
+            core: place.core,
+            seccomp: profile.to_oci()?,
+            compiled_filter: place.compiled_filter,
+            rootfs: place.rootfs,
+            code: place.code,
+            code_writable: self.kind == StepKind::Compile,
+            binds: &binds,
+            ids: place.ids,
+            cgroup: place.cgroup,
+        })
+    }
+
     /// A container for one step under these limits. Without `warm` nothing of the language's runs in it while it waits.
     /// `None` for the compile step of a language that has none.
     pub(super) fn of(

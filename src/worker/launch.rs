@@ -10,13 +10,13 @@ use std::sync::atomic::Ordering;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::{Instant, timeout};
 
-use super::blueprint::Blueprint;
+use super::blueprint::{Blueprint, Place};
 use super::capture::{self, Capture, Ends};
 use super::error::{DYING, StepError, WORDS};
 use super::remains::Remains;
 use super::workdir::{Workdir, WorkdirError};
-use crate::bundle::{self, Ids, Plan, Started};
-use crate::model::{Bytes, Captured, Enforcement, StepKind};
+use crate::bundle::Ids;
+use crate::model::{Bytes, Captured, Enforcement};
 use crate::runtime::{Bundle, Container, RuntimeError};
 use crate::telemetry::escaped;
 
@@ -105,7 +105,7 @@ impl Sandbox {
     }
 
     fn prepare(&self, blueprint: &Blueprint) -> Result<Prepared, StepError> {
-        let Blueprint { image, kind, ahead, limits, streams, code, .. } = blueprint;
+        let Blueprint { image, ahead, limits, streams, code, .. } = blueprint;
         let profile = self.profiles.get(&ahead.profile).ok_or(StepError::Without("seccomp profile"))?;
         let block = self.ids.take().ok_or(StepError::Without("free block of ids"))?;
         let ids = Ids { root: block.root(), job: block.job() };
@@ -128,24 +128,18 @@ impl Sandbox {
         let (input, stdin) = capture::pipe(ids.job).map_err(StepError::Pipe)?;
         let (report, report_end) = io::pipe().map_err(StepError::Pipe)?;
         let (word_end, word) = capture::pipe(ids.job).map_err(StepError::Pipe)?;
-        let Started { begin, argv, binds } = Started::of(ahead, &self.stage.kits());
         let compiled = self.stock.filters.get(&ahead.profile);
-        let spec = bundle::spec(&Plan {
-            begin,
-            argv,
-            env: &ahead.env,
-            cwd: &ahead.cwd,
-            limits,
-            core: self.core,
-            seccomp: profile.to_oci()?,
-            compiled_filter: compiled.as_deref(),
+        let kits = self.stage.kits();
+        let place = Place {
             rootfs: &rootfs,
+            kits: &kits,
             code: code.as_deref(),
-            code_writable: *kind == StepKind::Compile,
-            binds: &binds,
             ids,
+            core: self.core,
             cgroup: cgroup.as_deref(),
-        })?;
+            compiled_filter: compiled.as_deref(),
+        };
+        let spec = blueprint.spec(profile, &place)?;
         Ok(Prepared {
             remains,
             capture,

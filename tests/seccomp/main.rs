@@ -14,4 +14,5 @@ mod filter;
 mod lint;
 mod live;
 mod probe;
+mod simulate;
 mod table;

@@ -9,8 +9,10 @@
 mod support;
 
 mod added_language;
+mod bundle_command;
 mod cancel;
 mod compile;
+mod config_command;
 mod endings;
 mod faults;
 mod files;
@@ -19,6 +21,7 @@ mod java;
 mod keys;
 mod limits;
 mod no_cgroup;
+mod ordinary_user;
 mod output;
 mod python;
 mod readiness;
@@ -27,6 +30,7 @@ mod restart;
 mod retention;
 mod routes;
 mod run_command;
+mod seccomp_command;
 mod self_test;
 mod setup;
 mod signals;

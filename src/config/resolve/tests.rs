@@ -11,6 +11,7 @@ fn resolve(file: &str, env: &[(&str, &str)]) -> Result<Settings, Vec<Mistake>> {
 fn resolve_among(languages: Option<&[&str]>, file: &str, env: &[(&str, &str)]) -> Result<Settings, Vec<Mistake>> {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Settings::resolve_among(Some((Path::new("c.toml"), file)), env, Defaults { home: "/h".into() }, languages)
+        .map(|(settings, _)| settings)
 }
 
 fn mistakes(file: &str, env: &[(&str, &str)]) -> Vec<String> {
@@ -150,4 +151,22 @@ proptest! {
         let name = variable(ROWS[row].key);
         let _ = resolve(&file, &[(&name, &value)]);
     }
+}
+
+/// Every key of the table can be set in the file, those below a table too.
+#[test]
+fn every_key_can_be_given_in_the_file() {
+    for row in ROWS {
+        let value = match row.preset {
+            Preset::Text(text) if text.parse::<u64>().is_ok() => text.to_owned(),
+            Preset::Text(text) if text.contains(',') || text == "*" => format!("[{text:?}]").replace(',', "\", \""),
+            Preset::Text(text) => format!("{text:?}"),
+            Preset::Derived(_) => "\"/x\"".to_owned(),
+        };
+        if row.key == "mirror" {
+            continue;
+        }
+        assert!(resolve(&format!("{} = {value}", row.key), &[]).is_ok(), "{} = {value}", row.key);
+    }
+    assert_eq!(resolve("[pool]\nleast = 3", &[]).unwrap().pool_least, 3);
 }

@@ -1,0 +1,197 @@
+//! What one configuration leaves open that another does not.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::surface::{Mounted, Surface};
+use crate::seccomp::compare;
+
+/// Lines for each of two configurations: what it leaves open and the other does not.
+#[derive(Debug, Default)]
+struct Open([Vec<String>; 2]);
+
+/// Options of a mount that take something away.
+const CLOSING: [&str; 5] = ["ro", "nosuid", "nodev", "noexec", "subset=pid"];
+
+/// Both directions, in words: namespaces, ids, mounts, limits, then the filters call by call.
+#[must_use]
+pub fn diff(first: &Surface, second: &Surface) -> String {
+    let mut open = Open::default();
+    let both = [first, second];
+    open.sets(both.map(|one| one.capabilities.clone()), "the capability");
+    open.flags(both.map(|one| one.new_privileges), "new privileges by setuid programs and file capabilities");
+    open.flags(both.map(|one| one.uid == 0), "uid 0 inside");
+    open.flags(both.map(|one| one.terminal), "a terminal");
+    open.flags(both.map(|one| one.root_writable), "writing to the root file system");
+    open.flags(both.map(|one| one.hooks), "hooks: programs of the host's at its start or end");
+    open.flags(both.map(|one| one.devices > 0), "device files beyond the usual ones");
+    for kind in ["user", "mount", "pid", "network", "ipc", "uts", "cgroup"] {
+        open.flags(both.map(|one| !one.namespaces.contains(kind)), &format!("the {kind} namespace of the host"));
+    }
+    mounts(&mut open, both);
+    for limits in
+        [both.map(|one| one.rlimits.keys().cloned().collect()), both.map(|one| one.group.keys().cloned().collect())]
+    {
+        // Who has no limit leaves more open.
+        let [a, b]: [BTreeSet<String>; 2] = limits;
+        open.sets([b, a], "no limit of");
+    }
+    values(&mut open, both);
+    let mut text = String::new();
+    for (at, other) in [(0, 1), (1, 0)] {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{} leaves open and {} does not:", both[at].name, both[other].name);
+        for line in &open.0[at] {
+            let _ = writeln!(text, "  {line}");
+        }
+        if open.0[at].is_empty() {
+            text.push_str("  nothing\n");
+        }
+    }
+    text.push_str("\nSystem calls\n");
+    text.push_str(&compare(&first.filter, &second.filter).text());
+    text
+}
+
+impl Open {
+    fn flags(&mut self, flags: [bool; 2], what: &str) {
+        match flags {
+            [true, false] => self.0[0].push(what.to_owned()),
+            [false, true] => self.0[1].push(what.to_owned()),
+            _ => {}
+        }
+    }
+
+    fn sets(&mut self, [a, b]: [BTreeSet<String>; 2], what: &str) {
+        self.0[0].extend(a.difference(&b).map(|name| format!("{what} {name}")));
+        self.0[1].extend(b.difference(&a).map(|name| format!("{what} {name}")));
+    }
+}
+
+fn mounts(open: &mut Open, both: [&Surface; 2]) {
+    let shown = |place: &str, mount: &Mounted| {
+        let access = if mount.options.contains("ro") { "read-only" } else { "" };
+        format!("{place}: {} {access}", mount.kind).trim_end().to_owned()
+    };
+    for (at, other) in [(0, 1), (1, 0)] {
+        for (place, mount) in &both[at].mounts {
+            let Some(there) = both[other].mounts.get(place) else {
+                open.0[at].push(shown(place, mount));
+                continue;
+            };
+            let less =
+                CLOSING.iter().filter(|option| there.options.contains(**option) && !mount.options.contains(**option));
+            let less: Vec<&str> = less.copied().collect();
+            if !less.is_empty() {
+                open.0[at].push(format!("{place} without {}", less.join(", ")));
+            }
+        }
+        // A mask closes something only where there is something.
+        let closed = |one: &Surface| one.masked.iter().chain(&one.read_only).cloned().collect::<BTreeSet<_>>();
+        let visible = |path: &String| {
+            let whole =
+                |place: &str| both[at].mounts.get(place).is_some_and(|mount| !mount.options.contains("subset=pid"));
+            (path.starts_with("/proc/") && whole("/proc")) || (path.starts_with("/sys/") && whole("/sys"))
+        };
+        let unmasked: Vec<String> =
+            closed(both[other]).difference(&closed(both[at])).filter(|path| visible(path)).cloned().collect();
+        open.0[at].extend(unmasked.into_iter().map(|path| format!("{path}, which is masked or read-only there")));
+    }
+    let tmpfs = both.map(|one| {
+        let bounded = |mount: &Mounted| mount.options.iter().any(|option| option.starts_with("size="));
+        one.mounts
+            .iter()
+            .filter(|(_, mount)| mount.kind == "tmpfs" && !bounded(mount))
+            .map(|(place, _)| place.clone())
+            .collect()
+    });
+    open.sets(tmpfs, "a tmpfs without a size at");
+}
+
+/// Limits that both have and that differ.
+fn values(open: &mut Open, both: [&Surface; 2]) {
+    let [a, b] = both.map(|one| {
+        let group = one.group.iter().filter_map(|(name, value)| Some((name.clone(), value.parse::<u64>().ok()?)));
+        let rlimits = one.rlimits.iter().map(|(name, value)| (name.clone(), *value));
+        group.chain(rlimits).collect::<std::collections::BTreeMap<String, u64>>()
+    });
+    for (name, one) in &a {
+        match b.get(name) {
+            Some(other) if one > other => open.0[0].push(format!("{name}: {one} in place of {other}")),
+            Some(other) if one < other => open.0[1].push(format!("{name}: {other} in place of {one}")),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::docker_default;
+    use crate::bundle::explain::tests::every_spec;
+    use crate::seccomp::{Policy, Profiles};
+
+    fn ours() -> Vec<(String, Surface)> {
+        let profiles = Profiles::load(None).unwrap();
+        let run = Policy::of("run", profiles.get("run").unwrap());
+        let surface = |(name, spec, limits): (String, _, _)| {
+            (name, Surface::ours(&serde_json::to_value(spec).unwrap(), run.clone(), &limits))
+        };
+        every_spec().into_iter().map(surface).collect()
+    }
+
+    #[test]
+    fn docker_leaves_open_what_we_close_and_we_hardly_anything() {
+        let docker = docker_default().unwrap();
+        for (name, surface) in ours() {
+            let text = diff(&surface, &docker);
+            let (we, they) = text.split_once("docker-default leaves open").unwrap();
+            for words in [
+                "the capability NET_RAW",
+                "the user namespace of the host",
+                "writing to the root file system",
+                "uid 0 inside",
+                "no limit of memory",
+                "no limit of NOFILE",
+                "/sys: sysfs read-only",
+                "/proc without subset=pid",
+            ] {
+                assert!(they.contains(words), "{name}: {words} not in\n{they}");
+            }
+            assert!(!we.contains("capability") && !we.contains("namespace") && !we.contains("limit"), "{name}: {we}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_does_not_differ_from_itself() {
+        for (name, surface) in ours() {
+            let text = diff(&surface, &surface);
+            assert_eq!(text.matches("  nothing\n").count(), 2, "{name}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_and_its_masks_count_only_where_there_is_something_to_mask() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        let text = r#"{"ociVersion":"1.0.2","root":{"path":"r","readonly":true},"mounts":[
+            {"destination":"/proc","type":"proc","source":"proc","options":["nosuid"]}],
+            "process":{"noNewPrivileges":true,"user":{"uid":7},"rlimits":[{"type":"RLIMIT_NOFILE","hard":9999,"soft":1}]},
+            "linux":{"namespaces":[{"type":"pid"},{"type":"mount"},{"type":"network","path":"/x"}]}}"#;
+        std::fs::write(&path, text).unwrap();
+        let theirs = Surface::read(&path).unwrap();
+        let docker = docker_default().unwrap();
+        let text = diff(&theirs, &docker);
+        for words in
+            ["/proc/kcore, which is masked", "the network namespace of the host", "/proc without nodev, noexec"]
+        {
+            assert!(text.contains(words), "{words} not in\n{text}");
+        }
+        let (_, ours) = ours().remove(0);
+        let text = diff(&ours, &theirs);
+        assert!(!text.split("leaves open").nth(1).unwrap().contains("kcore"), "{text}");
+        assert!(text.contains("NOFILE: 9999 in place of"), "{text}");
+        std::fs::write(&path, "{}").unwrap();
+        assert!(Surface::read(&path).unwrap_err().to_string().contains("no `process`"));
+    }
+}

@@ -1,0 +1,151 @@
+//! What a configuration leaves open, in a form in which two can be held against each other: one of ours, one of a file,
+//! and what Docker does by default.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::model::Limits;
+use crate::seccomp::{ForeignError, Policy, read_foreign};
+
+/// Why a file cannot be compared.
+#[derive(Debug, Error)]
+pub enum SurfaceError {
+    /// It cannot be read.
+    #[error("{file} cannot be read: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no configuration.
+    #[error("{file}: {message}")]
+    Format {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Its filter is none.
+    #[error(transparent)]
+    Filter(#[from] ForeignError),
+}
+
+/// What a mount is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mounted {
+    pub(super) kind: String,
+    pub(super) options: BTreeSet<String>,
+}
+
+/// The parts of a configuration that decide what a program can reach.
+#[derive(Clone, Debug)]
+pub struct Surface {
+    pub(super) name: String,
+    /// Of any set, without `CAP_`.
+    pub(super) capabilities: BTreeSet<String>,
+    pub(super) new_privileges: bool,
+    pub(super) uid: u64,
+    pub(super) terminal: bool,
+    pub(super) root_writable: bool,
+    /// Kinds of namespaces that are its own.
+    pub(super) namespaces: BTreeSet<String>,
+    pub(super) mounts: BTreeMap<String, Mounted>,
+    pub(super) hooks: bool,
+    /// Device files beyond those that every runtime makes.
+    pub(super) devices: usize,
+    pub(super) masked: BTreeSet<String>,
+    pub(super) read_only: BTreeSet<String>,
+    /// Without `RLIMIT_`; the hard values.
+    pub(super) rlimits: BTreeMap<String, u64>,
+    /// Limits of the group: `memory`, `pids`, `cpu`.
+    pub(super) group: BTreeMap<String, String>,
+    pub(super) filter: Policy,
+}
+
+impl Surface {
+    /// Of a `config.json` (OCI runtime specification 1.0 and later).
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(path: &Path) -> Result<Self, SurfaceError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| SurfaceError::Read { file: file.clone(), source })?;
+        let wrong = |message: String| SurfaceError::Format { file: file.clone(), message };
+        let value: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        if !value["process"].is_object() {
+            let message =
+                "no config.json of an OCI runtime: it has no `process`; for a filter alone, `casemate seccomp diff`";
+            return Err(wrong(message.to_owned()));
+        }
+        let filter = read_foreign(path)?;
+        Ok(Self::of(&file, &value, filter))
+    }
+
+    /// Of one of ours: the configuration, its filter, and the limits of which cgroup v1 leaves no trace in it.
+    #[must_use]
+    pub fn ours(config: &Value, filter: Policy, limits: &Limits) -> Self {
+        let mut surface = Self::of("casemate", config, filter);
+        let share = limits.cpu_share.map(|share| ("cpu".to_owned(), format!("{} %", share.0)));
+        let group = [("memory".to_owned(), limits.memory.to_string()), ("pids".to_owned(), limits.pids.0.to_string())];
+        surface.group = group.into_iter().chain(share).collect();
+        surface
+    }
+
+    fn of(name: &str, config: &Value, filter: Policy) -> Self {
+        let (process, linux) = (&config["process"], &config["linux"]);
+        let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let strings = |value: &Value| -> BTreeSet<String> {
+            items(value).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let sets = process["capabilities"].as_object().into_iter().flatten();
+        let capabilities = sets.flat_map(|(_, held)| strings(held)).map(|name| bare(&name, "CAP_")).collect();
+        // A namespace with a path is one that is entered, not made.
+        let own = items(&linux["namespaces"]).into_iter().filter(|one| one["path"].as_str().is_none_or(str::is_empty));
+        let namespaces = own.filter_map(|one| one["type"].as_str().map(str::to_owned)).collect();
+        let mounts = items(&config["mounts"]).iter().map(mounted).collect();
+        let rlimits = items(&process["rlimits"]).iter().filter_map(rlimit).collect();
+        let resources = &linux["resources"];
+        let limit = |name: &str, place: &str| {
+            let value = resources.pointer(place)?.as_i64().filter(|value| *value > 0)?;
+            Some((name.to_owned(), value.to_string()))
+        };
+        let group = [limit("memory", "/memory/limit"), limit("pids", "/pids/limit"), limit("cpu", "/cpu/quota")];
+        Self {
+            name: name.to_owned(),
+            capabilities,
+            new_privileges: process["noNewPrivileges"] != true,
+            uid: process["user"]["uid"].as_u64().unwrap_or(0),
+            terminal: process["terminal"] == true,
+            root_writable: config["root"]["readonly"] != true,
+            namespaces,
+            mounts,
+            hooks: config["hooks"].as_object().is_some_and(|hooks| !hooks.is_empty()),
+            devices: items(&linux["devices"]).len(),
+            masked: strings(&linux["maskedPaths"]),
+            read_only: strings(&linux["readonlyPaths"]),
+            rlimits,
+            group: group.into_iter().flatten().collect(),
+            filter,
+        }
+    }
+}
+
+fn mounted(mount: &Value) -> (String, Mounted) {
+    let text = |key: &str| mount[key].as_str().unwrap_or_default().to_owned();
+    let options = mount["options"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let options: BTreeSet<String> = options.map(str::to_owned).collect();
+    let bind = options.contains("bind") || options.contains("rbind");
+    (text("destination"), Mounted { kind: if bind { "bind".to_owned() } else { text("type") }, options })
+}
+
+fn rlimit(limit: &Value) -> Option<(String, u64)> {
+    Some((bare(limit["type"].as_str()?, "RLIMIT_"), limit["hard"].as_u64()?))
+}
+
+fn bare(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_owned()
+}

@@ -1,0 +1,223 @@
+//! Filters in the form that OCI runtimes and Docker read: alone, or inside a `config.json`. Read to be compared and asked;
+//! no job ever runs under one.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::calls::Call;
+use super::policy::{Answer, Case, Op, Policy, Test};
+use super::profile::EPERM;
+
+/// Why a file is no filter.
+#[derive(Debug, Error)]
+pub enum ForeignError {
+    /// It cannot be read.
+    #[error("{file} cannot be read: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It has another form.
+    #[error("{file}: {message}")]
+    Format {
+        /// The file.
+        file: String,
+        /// What the parser says.
+        message: String,
+    },
+}
+
+/// The common part of OCI's `linux.seccomp` and Docker's profiles.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Filter {
+    default_action: String,
+    default_errno_ret: Option<u32>,
+    #[serde(default)]
+    syscalls: Vec<Rule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    names: Vec<String>,
+    action: String,
+    errno_ret: Option<u32>,
+    args: Option<Vec<Arg>>,
+    #[serde(default)]
+    includes: Only,
+    #[serde(default)]
+    excludes: Only,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Arg {
+    index: usize,
+    value: u64,
+    #[serde(default)]
+    value_two: u64,
+    op: String,
+}
+
+/// Where a rule of Docker's counts. Kernels older than casemate needs are none of the question.
+#[derive(Debug, Default, Deserialize)]
+struct Only {
+    #[serde(default)]
+    arches: Vec<String>,
+    #[serde(default)]
+    caps: Vec<String>,
+}
+
+/// As Docker calls this machine.
+const ARCH: &str = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+
+/// The filter of `file`: OCI's `linux.seccomp`, Docker's form, or a whole `config.json`. Where rules depend on capabilities,
+/// those that a container without any gets.
+///
+/// # Errors
+/// When there is none in it.
+pub fn read_foreign(path: &Path) -> Result<Policy, ForeignError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| ForeignError::Read { file: file.clone(), source })?;
+    parse(&file, &text)
+}
+
+pub(super) fn parse(file: &str, text: &str) -> Result<Policy, ForeignError> {
+    let wrong = |message: String| ForeignError::Format { file: file.to_owned(), message };
+    let value: Value = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let config = value.get("ociVersion").is_some() || value.get("process").is_some();
+    let filter = if config { value.pointer("/linux/seccomp").cloned() } else { Some(value) };
+    let Some(filter) = filter.filter(|filter| !filter.is_null()) else {
+        // A configuration without a filter lets everything through.
+        return Ok(empty(file, Answer::Allow));
+    };
+    let filter: Filter = serde_json::from_value(filter).map_err(|error| {
+        wrong(format!("neither a profile of casemate's (it has no `rules`) nor a filter of OCI or Docker: {error}"))
+    })?;
+    let default = answer(&filter.default_action, filter.default_errno_ret);
+    let mut policy = empty(file, default);
+    for rule in &filter.syscalls {
+        let arch = rule.includes.arches.is_empty() || rule.includes.arches.iter().any(|arch| arch == ARCH);
+        if !arch || rule.excludes.arches.iter().any(|arch| arch == ARCH) || !rule.includes.caps.is_empty() {
+            continue;
+        }
+        let answer = answer(&rule.action, rule.errno_ret);
+        let tests = rule.args.iter().flatten().map(test).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        for name in &rule.names {
+            if let Err(unknown) = Call::of(name) {
+                return Err(wrong(unknown.to_string()));
+            }
+            let case = Case { answer: answer.clone(), tests: tests.clone(), why: None };
+            policy.calls.entry(name.clone()).or_default().push(case);
+        }
+    }
+    Ok(policy)
+}
+
+fn empty(file: &str, default: Answer) -> Policy {
+    let (calls, unknown) = Default::default();
+    Policy { name: file.to_owned(), default, calls, unknown }
+}
+
+fn answer(action: &str, errno: Option<u32>) -> Answer {
+    match action {
+        "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG" => Answer::Allow,
+        "SCMP_ACT_ERRNO" => Answer::Errno(errno.unwrap_or(EPERM)),
+        other => Answer::Other(other.to_owned()),
+    }
+}
+
+fn test(arg: &Arg) -> Result<Test, String> {
+    let (op, value) = match arg.op.as_str() {
+        "SCMP_CMP_EQ" => (Op::Equal, arg.value),
+        "SCMP_CMP_NE" => (Op::NotEqual, arg.value),
+        "SCMP_CMP_LT" => (Op::Less, arg.value),
+        "SCMP_CMP_LE" => (Op::LessOrEqual, arg.value),
+        "SCMP_CMP_GT" => (Op::Greater, arg.value),
+        "SCMP_CMP_GE" => (Op::GreaterOrEqual, arg.value),
+        "SCMP_CMP_MASKED_EQ" => (Op::Masked(arg.value), arg.value_two),
+        other => return Err(format!("{other:?} compares nothing that seccomp knows")),
+    };
+    if arg.index > 5 {
+        return Err(format!("argument {} does not exist: a system call has 0 to 5", arg.index));
+    }
+    Ok(Test { index: arg.index, op, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seccomp::Profiles;
+
+    fn first(policy: &Policy, name: &str, argument: u64) -> String {
+        policy.answer(Some(name), [argument, 0, 0, 0, 0, 0]).answer.to_string()
+    }
+
+    #[test]
+    fn dockers_form_is_read_for_this_machine_and_no_capability() {
+        let text = r#"{"defaultAction":"SCMP_ACT_ERRNO","archMap":[],"syscalls":[
+            {"names":["read"],"action":"SCMP_ACT_ALLOW"},
+            {"names":["mount"],"action":"SCMP_ACT_ALLOW","includes":{"caps":["CAP_SYS_ADMIN"]}},
+            {"names":["write"],"action":"SCMP_ACT_ALLOW","includes":{"arches":["s390x"]}},
+            {"names":["ptrace"],"action":"SCMP_ACT_ALLOW","includes":{"minKernel":"4.8"}},
+            {"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":38,"op":"SCMP_CMP_LT"}]},
+            {"names":["clone3"],"action":"SCMP_ACT_ERRNO","errnoRet":38,"excludes":{"caps":["CAP_SYS_ADMIN"]}},
+            {"names":["kexec_load"],"action":"SCMP_ACT_KILL_PROCESS"}]}"#;
+        let policy = parse("d.json", text).unwrap();
+        for (name, argument, answer) in [
+            ("read", 0, "allowed"),
+            ("mount", 0, "EPERM"),
+            ("write", 0, "EPERM"),
+            ("ptrace", 0, "allowed"),
+            ("socket", 37, "allowed"),
+            ("socket", 38, "EPERM"),
+            ("clone3", 0, "ENOSYS"),
+            ("kexec_load", 0, "SCMP_ACT_KILL_PROCESS"),
+        ] {
+            assert_eq!(first(&policy, name, argument), answer, "{name}");
+        }
+    }
+
+    #[test]
+    fn our_own_filter_comes_back_as_it_went() {
+        let profiles = Profiles::load(None).unwrap();
+        let profile = profiles.get("run").unwrap();
+        let text = serde_json::to_string(&profile.to_oci().unwrap()).unwrap();
+        let (theirs, ours) = (parse("f", &text).unwrap(), Policy::of("run", profile));
+        for name in super::super::calls::here() {
+            for argument in [0, 1, 2, 17, 0x5401, 0x1000_0000, u64::MAX] {
+                for args in [[argument; 6], [0, argument, 0, 0, 0, 0], [argument, 0, 0, 0, 0, 0]] {
+                    let pair = (ours.answer(Some(name), args).answer, theirs.answer(Some(name), args).answer);
+                    assert_eq!(pair.0, pair.1, "{name} {args:x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_filter_is_told() {
+        for (text, words) in [
+            ("{", "EOF"),
+            (r#"{"syscalls":[]}"#, "defaultAction"),
+            (
+                r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["reed"],"action":"SCMP_ACT_ALLOW"}]}"#,
+                "did you mean read?",
+            ),
+            (
+                r#"{"defaultAction":"A","syscalls":[{"names":["read"],"action":"B","args":[{"index":7,"value":0,"op":"SCMP_CMP_EQ"}]}]}"#,
+                "argument 7",
+            ),
+        ] {
+            let said = parse("f.json", text).unwrap_err().to_string();
+            assert!(said.starts_with("f.json: ") && said.contains(words), "{said}");
+        }
+        let open = parse("c.json", r#"{"ociVersion":"1.0.2","linux":{}}"#).unwrap();
+        assert_eq!(first(&open, "mount", 0), "allowed", "no filter at all");
+    }
+}

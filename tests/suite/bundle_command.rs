@@ -1,0 +1,184 @@
+//! `casemate bundle` against what the runtime is given for real, read by a program in front of it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Runtime, Server, Settings, account, command, scale};
+use crate::{needs, program, support::Need, under_both_runtimes};
+
+/// Keeps every configuration that it is given, whole or not at all, and does what it is told.
+const KEEPER: &str = r#"#!/bin/bash
+PATH=$PATH:/usr/sbin:/usr/bin
+verb= bundle= before=
+for word; do
+    case $before in --bundle) bundle=$word ;; esac
+    case $word in run) verb=run ;; esac
+    before=$word
+done
+if [ "$verb" = run ]; then
+    cp "$bundle/config.json" "DIR/part-$$" && mv "DIR/part-$$" "DIR/seen-$$-$RANDOM.json" || exit 1
+fi
+exec RUNTIME "$@"
+"#;
+
+fn keeper(runtime: Runtime) -> (TempDir, Settings) {
+    let directory = account::directory("bundles");
+    let program = directory.path().join(runtime.name());
+    let real = runtime.named().map_or_else(|| runtime.name().to_owned(), |path| path.display().to_string());
+    let script = KEEPER.replace("DIR", &directory.path().display().to_string()).replace("RUNTIME", &real);
+    fs::write(&program, script).expect("a program");
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("its mode");
+    let settings = Settings::new(runtime).set("CASEMATE_RUNTIME_PATH", program.display());
+    (directory, settings)
+}
+
+/// Every configuration so far, with placeholders for what is one container's alone.
+fn seen(directory: &Path) -> Vec<Value> {
+    let entries = fs::read_dir(directory).expect("the directory").flatten().map(|entry| entry.path());
+    let files = entries.filter(|path| path.extension().is_some_and(|e| e == "json"));
+    files.map(|path| without_names(serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())).collect()
+}
+
+fn without_names(mut config: Value) -> Value {
+    let named = |path: &str| {
+        let parts: Vec<&str> = path.split('/').collect();
+        let at = parts.iter().position(|part| ["roots", "jobs"].contains(part)).expect("a path of the stage");
+        let put = |(n, part): (usize, &&str)| if n == at + 1 { "{container}".to_owned() } else { (*part).to_owned() };
+        parts.iter().enumerate().map(put).collect::<Vec<_>>().join("/")
+    };
+    config["root"]["path"] = json!(named(config["root"]["path"].as_str().unwrap()));
+    for mount in config["mounts"].as_array_mut().unwrap() {
+        if mount["destination"] == "/code" {
+            mount["source"] = json!(named(mount["source"].as_str().unwrap()));
+        }
+    }
+    for kind in ["uidMappings", "gidMappings"] {
+        let (root, job) = (config["linux"][kind][0]["hostID"].clone(), config["linux"][kind][1]["hostID"].clone());
+        assert_eq!(root.as_u64().unwrap() + 1, job.as_u64().unwrap(), "two ids of one block");
+        (config["linux"][kind][0]["hostID"], config["linux"][kind][1]["hostID"]) = (json!(1), json!(2));
+    }
+    if let Some(path) = config["linux"]["cgroupsPath"].as_str() {
+        config["linux"]["cgroupsPath"] = json!(named(path));
+    }
+    config.as_object_mut().unwrap().remove("annotations");
+    config
+}
+
+fn shown(settings: &Settings, arguments: &[&str]) -> Value {
+    let said = command::casemate(settings, &[&["bundle"], arguments].concat(), b"");
+    assert!(said.status.success(), "{arguments:?}: {said:?}");
+    let config: Value = serde_json::from_slice(&said.stdout).expect("JSON");
+    // crun alone takes a compiled filter.
+    let crun = String::from_utf8_lossy(&said.stderr).contains("with crun");
+    assert!(crun, "what stands for something else is named: {said:?}");
+    without_names(config)
+}
+
+fn what_is_shown_is_what_the_runtime_is_given(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let (directory, settings) = keeper(runtime);
+    // Another limit than the language's, which has to be in both.
+    let settings = settings.limit(&["c"], "RUN", "OPEN_FILES", 77).set("CASEMATE_POOL__LEAST", 1);
+    let server = Server::start(&settings);
+    let client = server.client();
+    for (language, code) in [
+        ("python", "print('hello')"),
+        ("c", program!("c/hello.c")),
+        ("cpp", program!("cpp/hello.cpp")),
+        ("java", program!("java/Hello.java")),
+    ] {
+        assert_eq!(client.run(language, code, None).output(), "hello\n", "{language}");
+    }
+    let steps = [
+        &["python"][..],
+        &["c"],
+        &["cpp", "--step", "run"],
+        &["java"],
+        &["c", "--step", "compile"],
+        &["cpp", "--step", "compile"],
+        &["java", "--step", "compile"],
+        &["java", "--step", "compile", "--cold"],
+    ];
+    let deadline = Instant::now() + scale::patience(Duration::from_secs(60));
+    for arguments in steps {
+        let shown = shown(&settings, arguments);
+        // What waits for the next job is made after one.
+        while !seen(directory.path()).contains(&shown) {
+            assert!(Instant::now() < deadline, "{arguments:?}: no container was made of {shown:#}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    assert_eq!(shown(&settings, &["c"])["process"]["rlimits"][3]["hard"], 77);
+    assert_eq!(shown(&settings, &["python"])["process"]["args"][1], "warm");
+}
+
+fn a_job_that_finds_no_container_is_shown_cold(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let (directory, settings) = keeper(runtime);
+    let programs = account::directory("programs");
+    let file = programs.path().join("hello.py");
+    fs::write(&file, "print('hello')").expect("a program");
+    account::give(&file);
+    let ran = command::casemate(&settings, &["run", &file.display().to_string()], b"");
+    assert_eq!(ran.stdout, b"hello\n", "{ran:?}");
+    let seen = seen(directory.path());
+    assert_eq!(seen, [shown(&settings, &["python", "--cold"])], "that one container");
+}
+
+under_both_runtimes!(what_is_shown_is_what_the_runtime_is_given, a_job_that_finds_no_container_is_shown_cold);
+
+fn said(arguments: &[&str]) -> (bool, String, String) {
+    let said = command::casemate(&Settings::new(Runtime::Crun), arguments, b"");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    (said.status.success(), text(&said.stdout), text(&said.stderr))
+}
+
+#[test]
+fn each_part_has_its_reason_and_what_is_wrong_its_remedy() {
+    needs!(Need::Runtime(Runtime::Crun));
+    let (fine, words, _) = said(&["bundle", "c", "--step", "compile", "--explain"]);
+    for part in ["The process", "Namespaces", "What it sees of files", "Limits", "System calls", "What is not there"] {
+        assert!(fine && words.contains(part), "{part}:\n{words}");
+    }
+    for (arguments, words) in [
+        (&["bundle", "cobol"][..], "language \"cobol\" is unknown; known are c, cpp, java, python"),
+        (&["bundle", "python", "--step", "compile"], "language python has no compile step; leave out `--step compile`"),
+        (&["bundle", "c", "--diff", "/nowhere/config.json"], "/nowhere/config.json cannot be read"),
+        (&["bundle", "c", "--step", "link"], "possible values: compile, run"),
+        (&["bundle", "c", "--explain", "--diff", "docker-default"], "cannot be used with"),
+    ] {
+        let (fine, out, err) = said(arguments);
+        assert!(!fine && out.is_empty() && err.contains(words), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn it_is_held_against_docker_and_against_a_file() {
+    needs!(Need::Runtime(Runtime::Crun));
+    let (fine, docker, _) = said(&["bundle", "python", "--diff", "docker-default"]);
+    let (we, they) = docker.split_once("docker-default leaves open").expect("both directions");
+    assert!(fine && they.contains("the capability NET_RAW") && they.contains("ptrace"), "{docker}");
+    assert!(!we.contains("capability"), "{we}");
+
+    // Its own configuration, with one thing opened.
+    let (_, config, _) = said(&["bundle", "python"]);
+    let mut config: Value = serde_json::from_str(&config).expect("JSON");
+    config["root"]["readonly"] = json!(false);
+    config["linux"]["seccomp"]["syscalls"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|rule| rule["names"] != json!(["mknod", "mknodat"]));
+    let directory = account::directory("config");
+    let file = directory.path().join("config.json");
+    fs::write(&file, config.to_string()).expect("a file");
+    account::give(&file);
+    let (fine, text, _) = said(&["bundle", "python", "--diff", &file.display().to_string()]);
+    assert!(fine && text.contains("does not:\n  writing to the root file system\n"), "{text}");
+    assert!(text.contains("casemate") && text.contains("mknod mknodat"), "{text}");
+}
