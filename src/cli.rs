@@ -4,6 +4,7 @@
 mod bundle;
 mod carry;
 mod config;
+mod doctor;
 mod images;
 mod launch;
 mod progress;
@@ -43,6 +44,8 @@ enum Command {
     Bundle(bundle::Arguments),
     /// Print the settings that are in force, and where each came from
     Config,
+    /// Look whether the service can work here: everything is tried, and what is missing has its remedy
+    Doctor(doctor::Arguments),
     /// Look into the filters of system calls
     Seccomp(seccomp::Arguments),
 }
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Image(arguments) => setup::images(&arguments),
         Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Config => config::run(),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Seccomp(arguments) => seccomp::run(&arguments),
     }
 }

@@ -5,6 +5,7 @@
 
 // Top: commands and composition.
 pub mod cli;
+pub mod doctor;
 pub mod server;
 
 // The two ends of a job's way: where it comes in, where it is carried out.

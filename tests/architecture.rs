@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// above its floor.
 const FLOORS: [&[&str]; 6] = [
     &["cli"],
-    &["server"],
+    &["doctor", "server"],
     &["http", "worker"],
     &["runtime", "service"],
     &["bundle", "host", "queue", "report", "store"],

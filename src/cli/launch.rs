@@ -13,7 +13,9 @@ use thiserror::Error;
 use crate::config::{self, Defaults, LoadError, Loaded, RuntimeChoice, Settings, UnenforcedLimits};
 use crate::host::ids::{Owner, SubIdsError, subordinate};
 use crate::host::provision::systemd::{Manager, scope_call};
-use crate::host::provision::{self, DelegateError, Delegated, Wanted, Who, WhoError, delegate, delegated};
+use crate::host::provision::{
+    self, DelegateError, Delegated, Finding, Standing, Wanted, Who, WhoError, delegate, delegated,
+};
 use crate::host::rlimits::allow_no_core;
 use crate::host::userns::{self, EnterError, Entered, Ranges};
 use crate::image::Recipes;
@@ -141,16 +143,30 @@ impl Launch {
     /// Drops root for good and enters the namespaces. In the process that stays outside this returns its exit status
     /// once the service has ended.
     pub(super) fn enter(&self) -> Result<Inside, LaunchError> {
-        let account = self.account()?;
+        self.account()?;
         self.ensure_scope()?;
-        let found = if account.is_some() { delegate(&self.who) } else { delegated(&self.who) };
-        let delegated = match found {
+        let delegated = match self.delegation() {
             Err(error) if self.settings.unenforced_limits == UnenforcedLimits::Allow => {
                 tracing::warn!("no cgroup: {}", chain(&error));
                 Delegated::Nothing
             }
             found => found?,
         };
+        self.enter_with(delegated)
+    }
+
+    /// The same for a trial, which needs no cgroup where there is none (`limited`) to show whether there are namespaces.
+    pub(super) fn enter_for_trial(&self, limited: bool) -> Result<Inside, LaunchError> {
+        self.account()?;
+        self.enter_with(if limited { self.delegation()? } else { Delegated::Nothing })
+    }
+
+    fn delegation(&self) -> Result<Delegated, DelegateError> {
+        if self.who.service { delegate(&self.who) } else { delegated(&self.who) }
+    }
+
+    fn enter_with(&self, delegated: Delegated) -> Result<Inside, LaunchError> {
+        let account = self.account()?;
         let uid = account.as_ref().map_or_else(geteuid, |user| user.uid);
         if let (Delegated::V2 { directory, inside: false }, Some(user)) = (&delegated, &account) {
             let name = format!("service-{}", std::process::id());
@@ -165,6 +181,13 @@ impl Launch {
             Entered::Outer(status) => Ok(Inside::Ended(status)),
             Entered::Inner => Ok(Inside::Serve(delegated)),
         }
+    }
+
+    /// What the machine lacks, in the words of the doctor; for a start that failed before its namespaces.
+    pub(super) fn missing(&self) -> Vec<Finding> {
+        let mut found = provision::check(&self.wanted, &self.who).unwrap_or_default();
+        found.retain(|finding| finding.standing == Standing::Missing);
+        found
     }
 
     /// Under systemd on v2 this program starts again from its beginning, in a scope of its own, unless it is in one. Hence

@@ -8,24 +8,28 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use super::launch::{Inside, Launch, Weakness};
-use super::told::tell;
+use super::told::refused;
+use crate::host::provision::Finding;
 use crate::server;
 use crate::telemetry;
 
 /// Serves until told to stop. `greet` prints how to use the service once it is ready.
 pub(super) fn run(weakness: Weakness, greet: bool) -> ExitCode {
-    match serve(weakness, greet) {
+    let mut missing = Vec::new();
+    match serve(weakness, greet, &mut missing) {
         Ok(status) => status,
         Err(error) => {
-            tell(error.as_ref());
+            refused(error.as_ref(), &missing);
             ExitCode::FAILURE
         }
     }
 }
 
-fn serve(weakness: Weakness, greet: bool) -> Result<ExitCode, Box<dyn Error>> {
+fn serve(weakness: Weakness, greet: bool, missing: &mut Vec<Finding>) -> Result<ExitCode, Box<dyn Error>> {
     let launch = Launch::read(weakness)?;
     telemetry::init(&launch.settings.log);
+    // Before there are namespaces, from within which the machine looks different.
+    *missing = launch.missing();
     let definitions = launch.definitions()?;
     let delegated = match launch.enter()? {
         Inside::Ended(status) => return Ok(status),

@@ -7,6 +7,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use super::launch::LaunchError;
+use crate::doctor::lines;
+use crate::host::provision::Finding;
 use crate::telemetry::chain;
 
 /// Writes one error to standard error.
@@ -21,6 +24,22 @@ pub(super) fn as_called(command: &str) -> String {
     match (called, command.strip_prefix("casemate ")) {
         (Some(called), Some(rest)) => format!("{called} {rest}"),
         _ => command.to_owned(),
+    }
+}
+
+/// Findings with commands that can be typed as they stand.
+pub(super) fn as_typed(findings: &[Finding]) -> Vec<Finding> {
+    let typed = |one: &Finding| Finding { mend: one.mend.as_deref().map(as_called), ..one.clone() };
+    findings.iter().map(typed).collect()
+}
+
+/// Writes why the service does not start, and where it did not get as far as its namespaces, what the machine lacks.
+pub(super) fn refused(error: &(dyn Error + 'static), missing: &[Finding]) {
+    tell(error);
+    if error.is::<LaunchError>() && !missing.is_empty() {
+        let called = std::env::args().next();
+        let text = format!("{}`casemate doctor` looks at all of it", lines(&as_typed(missing)));
+        eprintln!("{}", typeable(&text, called.as_deref().unwrap_or_default()));
     }
 }
 

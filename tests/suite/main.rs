@@ -13,6 +13,7 @@ mod bundle_command;
 mod cancel;
 mod compile;
 mod config_command;
+mod doctor;
 mod endings;
 mod faults;
 mod files;

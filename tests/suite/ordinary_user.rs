@@ -34,6 +34,13 @@ fn whoever_asks_is_told() {
         let said = as_nobody(arguments);
         assert!(said.status.success() && said.stdout.len() > 20, "{arguments:?}: {said:?}");
     }
+    // He has no subordinate ids: that is what he is told, and nothing that is not so.
+    let said = as_nobody(&["doctor"]);
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    if account::is_root() {
+        assert!(!said.status.success() && text.contains("missing subordinate ids: nobody has no range"), "{said:?}");
+    }
+    assert!(text.contains("casemate can"), "{said:?}");
 }
 
 #[test]

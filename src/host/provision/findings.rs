@@ -31,16 +31,36 @@ pub struct Finding {
 }
 
 /// The finding about what limits are enforced by.
-pub(super) const CGROUP: &str = "cgroup";
+pub const CGROUP: &str = "cgroup";
 
 const SETUP: &str = "casemate setup";
 
+impl Finding {
+    /// As it should be.
+    #[must_use]
+    pub fn ok(name: &str, meaning: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), standing: Standing::Ok, meaning: meaning.into(), mend: None }
+    }
+
+    /// The service cannot do without.
+    #[must_use]
+    pub fn missing(name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), standing: Standing::Missing, meaning: meaning.into(), mend: Some(mend.into()) }
+    }
+
+    /// Something to know.
+    #[must_use]
+    pub fn advice(name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { standing: Standing::Advice, ..Self::missing(name, meaning, mend) }
+    }
+}
+
 fn ok(name: &str, meaning: impl Into<String>) -> Finding {
-    Finding { name: name.to_owned(), standing: Standing::Ok, meaning: meaning.into(), mend: None }
+    Finding::ok(name, meaning)
 }
 
 fn missing(name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Finding {
-    Finding { name: name.to_owned(), standing: Standing::Missing, meaning: meaning.into(), mend: Some(mend.into()) }
+    Finding::missing(name, meaning, mend)
 }
 
 /// Everything that was looked at, in the order in which it is needed.

@@ -1,0 +1,159 @@
+//! What only a trial shows: the namespaces of the service, and containers that run into every limit. In a process of its
+//! own, for nobody comes out of a namespace again; what it found comes back as text.
+
+use serde_json::Value;
+
+use super::to_json;
+use crate::config::Settings;
+use crate::host::provision::{Delegated, Finding, Standing};
+use crate::host::userns::EnterError;
+use crate::server::{self, Definitions, StartError};
+use crate::telemetry::chain;
+use crate::worker::selftest;
+
+const NAMESPACES: &str = "namespaces";
+const LIMITS: &str = "limits";
+const CONTAINER: &str = "container";
+
+/// The service's namespaces were entered: what was found about them by reading is settled. `read` is what reading said.
+#[must_use]
+pub fn namespaces(read: Vec<Finding>) -> Vec<Finding> {
+    let settle = |finding: Finding| match finding {
+        // A profile of AppArmor may allow this very program what a switch forbids all others.
+        Finding { name, standing: Standing::Missing, meaning, mend } if name == "user namespaces" => Finding {
+            name,
+            standing: Standing::Advice,
+            meaning: format!("{meaning}; tried, it works for this program"),
+            mend,
+        },
+        other => other,
+    };
+    let mut all: Vec<Finding> = read.into_iter().map(settle).collect();
+    all.push(Finding::ok(
+        NAMESPACES,
+        "entered: user, mount, cgroup and pid, with the subordinate ids mapped and /proc mounted",
+    ));
+    all
+}
+
+/// Why they could not be entered.
+#[must_use]
+pub fn not_entered(error: &EnterError) -> Finding {
+    let mend = match error {
+        EnterError::Unshare(_) => {
+            "allow user namespaces: the switches are user.max_user_namespaces, kernel.unprivileged_userns_clone and \
+             kernel.apparmor_restrict_unprivileged_userns; in a container its own seccomp profile may forbid unshare(2)"
+        }
+        EnterError::Map(_) => "casemate setup; and start it without no_new_privs, from a mount without nosuid",
+        EnterError::Mount { what: "/proc", .. } => {
+            "an outer container masks parts of /proc, so that the kernel lets nobody mount another: podman run --security-opt \
+             unmask=ALL, docker run --security-opt systempaths=unconfined, Kubernetes procMount: Unmasked"
+        }
+        EnterError::Mount { .. } | EnterError::Identity(_) => {
+            "a security module takes the capabilities of the namespace away: an AppArmor profile that allows userns, or \
+             sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        }
+        EnterError::Pipe(_) | EnterError::Fork(_) | EnterError::Settle(_) | EnterError::Signals(_) => "casemate setup",
+    };
+    Finding::missing(NAMESPACES, chain(error), mend)
+}
+
+/// Builds what the service builds, then makes containers that run into each limit, as every start does. To be called as
+/// process 1 of the service's namespaces.
+#[must_use]
+pub fn container(settings: &Settings, definitions: Definitions, delegated: &Delegated) -> Vec<Finding> {
+    let limits = match delegated {
+        Delegated::Nothing => None,
+        _ => Some(Finding::ok(LIMITS, "memory, processes and processor share were each set in a cgroup and read back")),
+    };
+    let tried = server::run(async {
+        let ground = server::ground(settings, definitions, delegated)?;
+        selftest::run(&ground.sandbox).await?;
+        Ok(())
+    });
+    match tried {
+        Ok(()) => {
+            let probes = "containers were made and ran into every limit; each held";
+            limits.into_iter().chain([Finding::ok(CONTAINER, probes)]).collect()
+        }
+        Err(error) => vec![failed(&error)],
+    }
+}
+
+fn failed(error: &StartError) -> Finding {
+    let (name, mend) = match error {
+        StartError::Cgroup(_) | StartError::CgroupMount(_) => (
+            LIMITS,
+            "casemate setup; a nested container needs writable cgroups of its own (podman run --cgroupns=private)",
+        ),
+        StartError::Stage(_) => {
+            (NAMESPACES, "the kernel has to allow tmpfs and overlay in a user namespace: Linux 5.11 or later")
+        }
+        StartError::Rlimit(_) => {
+            ("hard limits", "as it says; systemd has Limit…= for it, sudo its rlimit_… in sudoers")
+        }
+        _ => (CONTAINER, "docs/TROUBLESHOOTING.md, \"The start\", has this message"),
+    };
+    Finding::missing(name, chain(error), mend)
+}
+
+/// As text, to cross a pipe.
+#[must_use]
+pub fn encode(findings: &[Finding]) -> String {
+    to_json(findings).to_string()
+}
+
+/// Back from text; `None` for what [`encode`] does not write.
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<Finding>> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let finding = |one: &Value| {
+        let text = |key: &str| one[key].as_str().map(str::to_owned);
+        let standing = match one["standing"].as_str()? {
+            "ok" => Standing::Ok,
+            "missing" => Standing::Missing,
+            "note" => Standing::Advice,
+            _ => return None,
+        };
+        Some(Finding { name: text("name")?, standing, meaning: text("meaning")?, mend: text("mend") })
+    };
+    value["findings"].as_array()?.iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_cross_a_pipe_as_they_are() {
+        let all = vec![Finding::ok("a", "x"), Finding::advice("b", "y", "z"), Finding::missing("c", "\"\n", "")];
+        assert_eq!(decode(&encode(&all)), Some(all));
+        assert_eq!(decode("{\"findings\":[{\"name\":\"a\"}]}"), None);
+        assert_eq!(decode(""), None);
+    }
+
+    #[test]
+    fn a_trial_settles_what_a_switch_says() {
+        let read =
+            vec![Finding::missing("user namespaces", "AppArmor takes", "sysctl"), Finding::missing("home", "gone", "")];
+        let all = namespaces(read);
+        assert_eq!((all[0].standing, all[1].standing), (Standing::Advice, Standing::Missing));
+        assert!(all[0].meaning.contains("tried, it works"), "{all:?}");
+    }
+
+    #[test]
+    fn every_way_in_that_is_closed_has_its_remedy() {
+        let io = || std::io::Error::from(std::io::ErrorKind::Other);
+        let mount = |what| EnterError::Mount { what, source: nix::errno::Errno::EPERM };
+        for (error, words) in [
+            (EnterError::Unshare(nix::errno::Errno::EPERM), "user.max_user_namespaces"),
+            (EnterError::Map("newuidmap: no".into()), "no_new_privs"),
+            (mount("/proc"), "unmask=ALL"),
+            (mount("everything as private"), "AppArmor"),
+            (EnterError::Settle(io()), "casemate setup"),
+        ] {
+            let found = not_entered(&error);
+            assert!(found.mend.as_deref().is_some_and(|mend| mend.contains(words)), "{found:?}");
+        }
+    }
+}
