@@ -57,7 +57,7 @@ fn report() -> JobReport {
     let output = Captured { stdout: b"hello, world\n".repeat(10), ..Captured::default() };
     let evidence = Evidence { output, ..Evidence::default() };
     let step = StepReport { verdict: Verdict::Ok, evidence, limits: limits(), enforcement: Enforcement::CgroupV2 };
-    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
+    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step], about: None }
 }
 
 async fn ledger(store: Arc<dyn Store>) -> Arc<Ledger> {

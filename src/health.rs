@@ -98,7 +98,7 @@ mod tests {
     async fn only_faults_in_a_row_count_and_one_job_that_ran_ends_it() {
         let health = Health::new(3);
         let fault = || health.saw(&JobReport::faulted(Fault::Runtime));
-        let ran = |outcome| health.saw(&JobReport { outcome, compile: None, runs: vec![] });
+        let ran = |outcome| health.saw(&JobReport { outcome, compile: None, runs: vec![], about: None });
         for outcome in [Outcome::Ran, Outcome::CompileFailed] {
             fault();
             fault();

@@ -10,6 +10,7 @@ mod listen;
 mod monaco;
 mod output;
 mod places;
+mod printed;
 mod problem;
 mod query;
 mod reply;
@@ -17,6 +18,7 @@ mod room;
 mod routes;
 mod stall;
 mod text;
+mod v1;
 
 pub use connection::serve;
 pub use cors::Cors;

@@ -17,7 +17,7 @@ use crate::config::files_in;
 use crate::model::Limits;
 
 pub use definition::Language;
-pub use plan::{Ahead, Kit, Plan, StepPlan};
+pub use plan::{Ahead, Kit, Plan, Program, StepPlan};
 
 const BUILT_IN: [(&str, &str); 4] = [
     ("c", include_str!("../rootfs-build/languages/c.toml")),

@@ -17,13 +17,13 @@ mod verdict;
 pub use bounds::{Bound, Bounds, Enforcement, Enforcer};
 pub use evidence::{Captured, Evidence, Stop, WaitStatus};
 pub use fault::Fault;
-pub use job::{Job, JobId, Run, StepKind, Streams};
+pub use job::{Invocation, Job, JobId, Project, Run, SourceFile, StepKind, Streams};
 pub use key::IdempotencyKey;
-pub use limits::{Limits, LimitsPatch};
+pub use limits::{Limits, LimitsPatch, LimitsWanted};
 pub use refusal::Refusal;
-pub use report::{JobReport, Outcome, StepReport};
+pub use report::{About, JobReport, Outcome, StepReport};
 pub use submission::{State, Submission};
-pub use units::{Bytes, CpuShare, CpuTime, Inodes, OpenFiles, Pids, WallTime};
+pub use units::{Bytes, CpuShare, CpuTime, Elapsed, Inodes, OpenFiles, Pids, WallTime};
 pub use verdict::Verdict;
 
 /// The job's directory in every container, and where every step starts.

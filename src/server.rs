@@ -282,6 +282,7 @@ pub fn serve(
         // Before anybody can submit, and with no way around it.
         selftest::run(&sandbox).await?;
         let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
+        let admission = admission.with_ceilings(settings.ceilings.clone());
         let capacity = Capacity {
             workers: settings.max_workers,
             queue: settings.queue_size,

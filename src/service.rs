@@ -3,5 +3,5 @@
 mod admit;
 mod ledger;
 
-pub use admit::{Admission, Catalogue, Request, StepPatches};
+pub use admit::{Admission, Catalogue, Draft, Program, Request, StepPatches};
 pub use ledger::{Capacity, Ledger, Stats, Taken};

@@ -9,6 +9,8 @@ mod bounds;
 mod decoder;
 #[path = "http/malformed.rs"]
 mod malformed;
+#[path = "http/v1.rs"]
+mod v1;
 #[path = "http/wire.rs"]
 mod wire;
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::launch::{Inside, Launch, Weakness};
 use super::told::tell;
 use crate::language::Languages;
-use crate::model::{Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict, WaitStatus};
+use crate::model::{Invocation, Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict, WaitStatus};
 use crate::report::bounds;
 use crate::server;
 use crate::shutdown::Shutdown;
@@ -71,6 +71,8 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         compile: known.compile_limits().map(|limits| patches.compile.apply(limits)),
         runs: vec![Run { stdin, limits: patches.run.apply(known.run_limits()) }],
         streams: Streams::Separate,
+        project: None,
+        invocation: Invocation::default(),
         language,
     };
     let delegated = match launch.enter()? {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::resolve::variable;
-use super::table::{LIMITS, Preset, ROWS};
+use super::table::{CEILINGS, LIMITS, Preset, ROWS};
 
 /// One setting, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,17 @@ pub fn describe() -> Vec<Description> {
         accepts: format!("a whole number, {} to {}", row.min, row.max),
         doc: row.doc.to_owned(),
     });
-    rows.chain(limits).collect()
+    let ceilings = CEILINGS.iter().filter_map(|ceiling| {
+        let row = LIMITS.iter().find(|row| row.key == ceiling.key)?;
+        Some(Description {
+            key: format!("ceilings.<step>.{}", row.key),
+            variable: format!("CASEMATE_CEILINGS__<STEP>__{}", row.key.to_ascii_uppercase()),
+            default: format!("`{}` for a run, `{}` for a compile step", ceiling.run, ceiling.compile),
+            accepts: format!("a whole number, {} to {}", row.min, row.max),
+            doc: format!("What a client may ask for at most, unless the language's own is more. {}", row.doc),
+        })
+    });
+    rows.chain(limits).chain(ceilings).collect()
 }
 
 /// The text of `docs/SETTINGS.md`.

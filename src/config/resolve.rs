@@ -8,9 +8,9 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::near::nearest;
-use super::table::{LIMITS, PLAIN, Preset, ROWS};
+use super::table::{CEILINGS, LIMITS, LimitRow, PLAIN, Preset, ROWS};
 use super::value::Raw;
-use super::{HttpSettings, Mistake, Origin, RuntimeChoice, Settings, StoreSettings, UnenforcedLimits};
+use super::{HttpSettings, Mistake, Origin, RuntimeChoice, Settings, StepPatches, StoreSettings, UnenforcedLimits};
 use crate::model::Bytes;
 
 /// What the caller knows about who runs the service.
@@ -53,6 +53,7 @@ impl Settings {
                 layers.set(row.key, &Raw::Variable(text.to_owned()), || Origin::Key(row.key.to_owned()));
             }
         }
+        layers.set_ceilings();
         if let Some((path, text)) = file {
             layers.read_file(path, text);
         }
@@ -85,6 +86,15 @@ impl Layers {
         let below = format!("{key}.");
         let mut found = self.given.iter().filter(|(set, _)| *set == key || set.starts_with(&below));
         found.next().map_or_else(|| Origin::Key(key.to_owned()), |(_, (_, origin))| origin.clone())
+    }
+
+    fn set_ceilings(&mut self) {
+        for ceiling in CEILINGS {
+            for (step, value) in [("run", ceiling.run), ("compile", ceiling.compile)] {
+                let key = format!("ceilings.{step}.{}", ceiling.key);
+                self.set(&key, &Raw::Variable(value.to_string()), || Origin::Key(key.clone()));
+            }
+        }
     }
 
     fn read_file(&mut self, path: &Path, text: &str) {
@@ -155,10 +165,13 @@ impl Layers {
             }
         } else if is_table(key) {
             self.mistakes.push(refused("a table of settings".to_owned()));
-        } else if let Some((language, step, row)) = limit(key) {
+        } else if let Some((of, step, row)) = limit(key) {
             match raw.number().filter(|n| (row.min..=row.max).contains(n)) {
                 Some(n) => {
-                    let patches = self.settings.limits.entry(language.to_owned()).or_default();
+                    let patches = match of {
+                        Some(language) => self.settings.limits.entry(language.to_owned()).or_default(),
+                        None => &mut self.settings.ceilings,
+                    };
                     (row.set)(if step == "run" { &mut patches.run } else { &mut patches.compile }, n);
                 }
                 None => self.mistakes.push(refused(format!("a whole number, {} to {}", row.min, row.max))),
@@ -183,22 +196,28 @@ pub fn variable(key: &str) -> String {
     }
 }
 
-/// Whether a key may have others below it: `http`, `pool`, `store`, `limits`, `limits.c`, `limits.c.run`.
+/// Whether a key may have others below it: `http`, `pool`, `store`, `ceilings.run`, `limits`, `limits.c`, `limits.c.run`.
 fn is_table(key: &str) -> bool {
     let parts: Vec<_> = key.split('.').collect();
     match parts.as_slice() {
-        ["http" | "pool" | "store" | "limits"] => true,
+        ["http" | "pool" | "store" | "limits" | "ceilings"] | ["ceilings", "run" | "compile"] => true,
         ["limits", language] => !language.is_empty(),
         ["limits", language, "run" | "compile"] => !language.is_empty(),
         _ => false,
     }
 }
 
-fn limit(key: &str) -> Option<(&str, &str, &'static super::table::LimitRow)> {
+/// A limit of a language, or without one a ceiling for all.
+fn limit(key: &str) -> Option<(Option<&str>, &str, &'static LimitRow)> {
+    if let Some((step, last)) = key.strip_prefix("ceilings.").and_then(|rest| rest.split_once('.')) {
+        let ceiling = CEILINGS.iter().find(|row| row.key == last)?;
+        let row = LIMITS.iter().find(|row| row.key == ceiling.key)?;
+        return matches!(step, "run" | "compile").then_some((None, step, row));
+    }
     let (above, last) = key.strip_prefix("limits.")?.rsplit_once('.')?;
     let (language, step) = above.rsplit_once('.')?;
     let row = LIMITS.iter().find(|row| row.key == last)?;
-    (matches!(step, "run" | "compile") && !language.is_empty()).then_some((language, step, row))
+    (matches!(step, "run" | "compile") && !language.is_empty()).then_some((Some(language), step, row))
 }
 
 fn suggestion(key: &str) -> Option<String> {
@@ -210,6 +229,9 @@ fn suggestion(key: &str) -> Option<String> {
         let names = LIMITS.iter().map(|row| row.key).filter(|_| above.matches('.').count() == 2);
         let near = nearest(last, names.chain(steps.into_iter().filter(|_| above.matches('.').count() == 1)))?;
         return Some(format!("{above}.{near}"));
+    }
+    if let Some((above, last)) = key.rsplit_once('.').filter(|(above, _)| above.starts_with("ceilings.")) {
+        return Some(format!("{above}.{}", nearest(last, CEILINGS.iter().map(|row| row.key))?));
     }
     nearest(key, ROWS.iter().map(|row| row.key)).map(str::to_owned)
 }
@@ -233,6 +255,8 @@ fn blank(base: Defaults) -> Settings {
         unenforced_limits: UnenforcedLimits::Refuse,
         http: HttpSettings {
             body: Bytes(0),
+            submission: Bytes(0),
+            wait: Duration::ZERO,
             bodies: Bytes(0),
             results: Bytes(0),
             rate: Bytes(0),
@@ -248,6 +272,7 @@ fn blank(base: Defaults) -> Settings {
         store: StoreSettings { age: Duration::ZERO, bytes: Bytes(0), reserve: Bytes(0) },
         cors_origins: Vec::new(),
         limits: BTreeMap::new(),
+        ceilings: StepPatches::default(),
         shutdown: Duration::ZERO,
         launch: Duration::ZERO,
         pool_least: 0,

@@ -33,6 +33,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// By name of the language.
     pub limits: BTreeMap<String, StepPatches>,
+    /// What clients may ask for at most.
+    pub ceilings: StepPatches,
     pub shutdown: Duration,
     pub launch: Duration,
     pub pool_least: usize,
@@ -49,6 +51,8 @@ pub struct Settings {
 #[allow(missing_docs)]
 pub struct HttpSettings {
     pub body: Bytes,
+    pub submission: Bytes,
+    pub wait: Duration,
     pub bodies: Bytes,
     pub results: Bytes,
     pub rate: Bytes,

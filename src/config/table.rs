@@ -1,8 +1,9 @@
 //! One row for each setting.
 
+mod accept;
+mod ceilings;
 mod limits;
 
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use super::{RuntimeChoice, Settings, UnenforcedLimits};
 use crate::model::Bytes;
 use crate::telemetry::LEVELS;
 
+use self::accept::{account, addresses, origins, url};
+pub use self::ceilings::CEILINGS;
 pub use self::limits::{LIMITS, LimitRow};
 
 /// Where a default comes from.
@@ -235,6 +238,20 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.http.body = Bytes(within(raw, 1, 1 << 30)?)
     ),
     row!(
+        "http.submission_bytes",
+        Preset::Text("16777216"),
+        "bytes, 1 to 1073741824",
+        "The largest body of `POST /v1/submissions`, which brings files; at most `http.bodies_bytes`. A larger one is answered with 413.",
+        |s, raw| s.http.submission = Bytes(within(raw, 1, 1 << 30)?)
+    ),
+    row!(
+        "http.wait_ms",
+        Preset::Text("60000"),
+        MILLISECONDS,
+        "The longest time for which a request may ask with `?wait=`.",
+        |s, raw| s.http.wait = millis(raw)?
+    ),
+    row!(
         "http.body_ms",
         Preset::Text("30000"),
         MILLISECONDS,
@@ -348,42 +365,4 @@ fn millis(raw: &Raw) -> Option<Duration> {
 
 fn path(raw: &Raw) -> Option<PathBuf> {
     raw.text().map(PathBuf::from).filter(|path| path.is_absolute())
-}
-
-fn addresses(raw: &Raw) -> Option<Vec<IpAddr>> {
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for text in raw.list()? {
-        let address = text.parse().ok()?;
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    (!addresses.is_empty()).then_some(addresses)
-}
-
-fn url(raw: &Raw) -> Option<String> {
-    let text = raw.text()?;
-    let rest = ["http://", "https://", "file://"].iter().find_map(|scheme| text.strip_prefix(scheme))?;
-    (!rest.is_empty() && !rest.contains(char::is_whitespace)).then(|| text.to_owned())
-}
-
-/// What useradd(8) takes without being asked twice.
-fn account(raw: &Raw) -> Option<String> {
-    let name = raw.text()?;
-    let first = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let rest = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-    (first && rest && name.len() <= 32).then(|| name.to_owned())
-}
-
-/// An origin is a scheme, a host and perhaps a port, nothing after it (RFC 6454, 6.2).
-fn origins(raw: &Raw) -> Option<Vec<String>> {
-    let items = raw.list()?;
-    let origin = |item: &str| {
-        item.split_once("://").is_some_and(|(scheme, host)| {
-            let plain = |b: u8| b.is_ascii_graphic() && !b"/?#@\"\\,".contains(&b);
-            !scheme.is_empty() && !host.is_empty() && scheme.bytes().chain(host.bytes()).all(plain)
-        })
-    };
-    let fine = items == ["*"] || (!items.is_empty() && items.iter().all(|item| origin(item)));
-    fine.then(|| items.into_iter().map(ToOwned::to_owned).collect())
 }

@@ -131,7 +131,8 @@ async fn requests(
     seat.waits(Waits::Head);
     let bounds = &edge.http;
     let pulse = Arc::new(Pulse::default());
-    let client = Client { edge: Arc::clone(edge), seat: Arc::clone(seat), pulse: Arc::clone(&pulse) };
+    let client =
+        Client { edge: Arc::clone(edge), seat: Arc::clone(seat), pulse: Arc::clone(&pulse), leave: stop.clone() };
     let handler = service_fn(|request| Box::pin(answer(client.clone(), stop.is_cancelled(), request)));
     let mut builder = http1::Builder::new();
     builder
@@ -157,8 +158,8 @@ async fn requests(
     });
     let sent_away = async {
         seat.gone().cancelled().await;
-        // Only a request that was not read to its end is still to be answered.
-        if matches!(seat.waiting(), None | Some(Waits::Body)) {
+        // Only a request that was not read to its end, or waits for something, is still to be answered.
+        if matches!(seat.waiting(), None | Some(Waits::Body | Waits::End)) {
             tokio::time::sleep(LAST_WORDS).await;
         }
     };

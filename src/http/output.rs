@@ -5,6 +5,9 @@
 
 use std::borrow::Cow;
 
+use super::encode;
+use super::printed::{Printed, Step, Stream};
+use super::reply::Part;
 use crate::model::{Fault, JobReport, Outcome, StepReport, Submission, Verdict, WaitStatus, WallTime};
 use crate::report::cpu_time_is_up;
 
@@ -17,12 +20,6 @@ pub struct Output {
     pub after: Cow<'static, str>,
     /// Whose streams stand between them.
     step: Option<Step>,
-}
-
-#[derive(Debug)]
-enum Step {
-    Compile,
-    Run(usize),
 }
 
 impl Output {
@@ -63,23 +60,25 @@ impl Output {
         Self { before: format!("Internal error: {fault}").into(), ..Self::default() }
     }
 
-    /// What was printed, in the order of `output`; never more than the limit, whatever was captured. To be called with
-    /// the submission whose report this was made from.
-    pub fn printed<'a>(&self, submission: &'a Submission) -> [&'a [u8]; 2] {
-        submission.report.as_ref().map(|report| self.streams(report)).unwrap_or_default()
+    /// Bytes that were printed, as far as `output` has them. To be called with the submission whose report this was made
+    /// from.
+    pub fn size(&self, submission: &Submission) -> usize {
+        self.printed().map(|printed| printed.of(submission).len()).sum()
     }
 
-    fn streams<'a>(&self, report: &'a JobReport) -> [&'a [u8]; 2] {
-        let step = match self.step {
-            None => None,
-            Some(Step::Compile) => report.compile.as_ref(),
-            Some(Step::Run(number)) => report.runs.get(number),
-        };
-        let Some(step) = step else { return Default::default() };
-        let captured = &step.evidence.output;
-        let limit = usize::try_from(step.limits.output.0).unwrap_or(usize::MAX);
-        let stdout = &captured.stdout[..captured.stdout.len().min(limit)];
-        [stdout, &captured.stderr[..captured.stderr.len().min(limit - stdout.len())]]
+    /// Where what was printed stands, in the order of `output`.
+    fn printed(&self) -> impl Iterator<Item = Printed> {
+        self.step.into_iter().flat_map(|step| [Stream::Out, Stream::Err].map(|stream| Printed { step, stream }))
+    }
+
+    /// The whole between what stands before the inside of its string and behind it.
+    pub fn parts(&self, mut head: Vec<u8>, tail: &[u8]) -> Vec<Part> {
+        encode::append(&mut head, self.before.as_bytes());
+        let mut end = Vec::new();
+        encode::append(&mut end, self.after.as_bytes());
+        end.extend_from_slice(tail);
+        let printed = self.printed().map(Part::Text);
+        std::iter::once(Part::Json(head)).chain(printed).chain([Part::Json(end)]).collect()
     }
 }
 
@@ -128,13 +127,16 @@ fn by_signal(signal: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::printed::kept;
     use super::super::text::lossy;
     use super::*;
     use crate::model::{Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, Limits, OpenFiles, Pids, Stop};
 
     fn output(report: &JobReport) -> String {
         let output = Output::of(Some(report));
-        format!("{}{}{}", output.before, lossy(&output.streams(report).concat()), output.after)
+        let step = output.step.and_then(|step| step.of(report));
+        let printed = step.map(|step| [kept(step, Stream::Out), kept(step, Stream::Err)].concat());
+        format!("{}{}{}", output.before, lossy(&printed.unwrap_or_default()), output.after)
     }
 
     fn step(verdict: Verdict, stdout: &[u8]) -> StepReport {
@@ -184,11 +186,12 @@ mod tests {
         ];
         for (verdict, evidence, run, compile) in table {
             let step = seen(verdict, &evidence);
-            let ran = JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step.clone()] };
+            let ran = JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step.clone()], about: None };
             // The limit of output is 5 bytes.
             assert_eq!(output(&ran), format!("x: no{run}"), "{step:?}");
             let compile = compile.unwrap_or(run);
-            let failed = JobReport { outcome: Outcome::CompileFailed, compile: Some(step.clone()), runs: vec![] };
+            let failed =
+                JobReport { outcome: Outcome::CompileFailed, compile: Some(step.clone()), runs: vec![], about: None };
             assert_eq!(output(&failed), format!("Compilation error:\nx: no{compile}"), "{step:?}");
         }
     }
@@ -216,7 +219,8 @@ mod tests {
             (Verdict::Cancelled, b"hi", "hi\ncancelled"),
         ];
         for (verdict, stdout, expected) in table {
-            let report = JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step(*verdict, stdout)] };
+            let report =
+                JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step(*verdict, stdout)], about: None };
             assert_eq!(output(&report), *expected, "{verdict:?}");
         }
     }
@@ -234,7 +238,7 @@ mod tests {
         ];
         for (verdict, expected) in table {
             let compile = Some(step(*verdict, b"x: no"));
-            let report = JobReport { outcome: Outcome::CompileFailed, compile, runs: vec![] };
+            let report = JobReport { outcome: Outcome::CompileFailed, compile, runs: vec![], about: None };
             assert_eq!(output(&report), *expected, "{verdict:?}");
         }
     }
@@ -243,7 +247,7 @@ mod tests {
     fn faults_and_jobs_that_never_ran() {
         assert_eq!(output(&JobReport::cancelled()), "\ncancelled");
         assert_eq!(output(&JobReport::faulted(Fault::Runtime)), "Internal error: the container runtime failed");
-        let empty = JobReport { outcome: Outcome::Ran, compile: None, runs: vec![] };
+        let empty = JobReport { outcome: Outcome::Ran, compile: None, runs: vec![], about: None };
         assert_eq!(output(&empty), "Internal error: the sandbox ended without a report");
     }
 
@@ -251,6 +255,6 @@ mod tests {
     fn of_several_runs_the_first_failed_one_is_shown() {
         let runs =
             vec![step(Verdict::Ok, b"a"), step(Verdict::ExitStatus(3), b"b"), step(Verdict::ExitStatus(4), b"c")];
-        assert_eq!(output(&JobReport { outcome: Outcome::Ran, compile: None, runs }), "b\nexit status 3");
+        assert_eq!(output(&JobReport { outcome: Outcome::Ran, compile: None, runs, about: None }), "b\nexit status 3");
     }
 }

@@ -17,6 +17,8 @@ pub enum Waits {
     Head,
     /// To finish a request's body.
     Body,
+    /// For nothing: it is the client who waits for the end of a submission.
+    End,
     /// To take a reply.
     Reply,
 }

@@ -1,4 +1,4 @@
-//! Replies that are not a success: plain text, one line.
+//! Replies that are not a success: plain text, one line. `v1::problem` has another form for the routes below `/v1/`.
 
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
@@ -19,6 +19,15 @@ pub enum Problem {
     UnknownId,
     /// `Idempotency-Key` cannot be one.
     BadKey,
+    /// A part of the request is not written as it must be.
+    Invalid {
+        /// Which.
+        field: String,
+        /// What is wrong with it.
+        detail: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The store does not answer.
     Unreadable,
     /// There is no such path.
@@ -40,15 +49,17 @@ pub enum Problem {
 }
 
 /// Characters of a client's own word that an error repeats at most.
-const LONGEST_ECHO: usize = 100;
+pub const LONGEST_ECHO: usize = 100;
 
 impl Problem {
-    const fn status(&self) -> StatusCode {
+    pub const fn status(&self) -> StatusCode {
         match self {
             Self::Refused(Refusal::UnsupportedLanguage(_) | Refusal::CodeRequired | Refusal::InvalidBody(_))
             | Self::NoId
             | Self::BadKey
+            | Self::Invalid { .. }
             | Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::Refused(Refusal::BadValue { .. } | Refusal::OutOfRange { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(Refusal::QueueFull { .. } | Refusal::StoreUnavailable | Refusal::ShuttingDown)
             | Self::TooMany(_)
             | Self::NotReady(_)
@@ -62,7 +73,8 @@ impl Problem {
         }
     }
 
-    fn text(&self) -> String {
+    /// What is wrong, on one line.
+    pub fn text(&self) -> String {
         match self {
             Self::Refused(Refusal::UnsupportedLanguage(name)) => {
                 let short = name.chars().take(LONGEST_ECHO).collect();
@@ -71,6 +83,7 @@ impl Problem {
             Self::Refused(refusal) => refusal.to_string(),
             Self::NoId => "ID is required".to_owned(),
             Self::BadKey => "Idempotency-Key must be one value of 1 to 255 printable ASCII characters".to_owned(),
+            Self::Invalid { field, detail, .. } => format!("{field}: {detail}"),
             Self::UnknownId => "Submission not found".to_owned(),
             Self::Unreadable => "Submissions cannot be read at the moment".to_owned(),
             Self::NotFound => "Not found".to_owned(),
@@ -86,10 +99,15 @@ impl Problem {
 
     /// The reply.
     pub fn reply(&self) -> Reply {
-        let mut reply = Response::new((self.text() + "\n").into());
+        self.reply_with(self.text() + "\n", "text/plain; charset=utf-8")
+    }
+
+    /// The reply with this body.
+    pub fn reply_with(&self, body: String, content_type: &'static str) -> Reply {
+        let mut reply = Response::new(body.into());
         *reply.status_mut() = self.status();
         let headers = reply.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         match self {
             Self::Method(allow) => {

@@ -14,7 +14,8 @@ pub fn id(query: &str) -> Vec<u8> {
         .unwrap_or_default()
 }
 
-fn decoded(text: &str) -> Option<Vec<u8>> {
+/// A part of a query without its encoding; `None` for an escape that is broken.
+pub fn decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
     let mut plain = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

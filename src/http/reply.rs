@@ -1,21 +1,24 @@
-//! What a reply sends: something whole, or a result whose output is made into JSON piece by piece as the client takes
-//! it. A slow reader of eight megabytes costs one piece beside the report itself.
+//! What a reply sends: something whole, or parts of which those that a job printed are made into JSON piece by piece as
+//! the client takes them. A slow reader of eight megabytes costs one piece beside the report itself.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::Response;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use super::encode;
-use super::output::Output;
+use super::printed::Printed;
 use super::room::Guest;
 use crate::model::Submission;
 
-/// Bytes of an output that become one piece; of JSON that is up to six times as much.
-const PIECE: usize = 8 << 10;
+/// Bytes of an output that become one piece; of JSON that is up to six times as much. Whole groups of base64.
+const PIECE: usize = 3 * 2730;
 
 /// A reply.
 pub type Reply = Response<Content>;
@@ -27,36 +30,56 @@ pub struct Content {
     sent: Option<Box<dyn Send + Sync>>,
 }
 
+/// A part of a body.
+#[derive(Debug)]
+pub enum Part {
+    /// As it is.
+    Json(Vec<u8>),
+    /// Inside a JSON string whose quotes stand around it, each byte that is not UTF-8 as one U+FFFD.
+    Text(Printed),
+    /// The same in base64 (RFC 4648, 4).
+    Base64(Printed),
+}
+
 enum Parts {
     Whole(Bytes),
     Result(Box<Pieces>),
 }
 
-/// The output of a submission inside its JSON.
+/// The parts of a submission's reply that are not sent yet.
 struct Pieces {
     submission: Arc<Submission>,
     guest: Option<Guest>,
-    output: Output,
-    /// What stands behind the output; taken once all before it is.
-    tail: Vec<u8>,
-    /// The next piece as far as it is made: at first what stands before the output.
-    ready: Vec<u8>,
-    /// Which of the captured streams comes next, and from where on.
-    next: (usize, usize),
+    parts: VecDeque<Part>,
+    /// How much of the first of them is sent.
+    at: usize,
     left: u64,
 }
 
+impl Part {
+    /// Bytes of memory that it needs until it is sent.
+    pub fn held(&self, submission: &Submission) -> u64 {
+        match self {
+            Self::Json(bytes) => bytes.len() as u64,
+            Self::Text(printed) | Self::Base64(printed) => printed.of(submission).len() as u64,
+        }
+    }
+
+    /// Bytes of it on the wire.
+    fn length(&self, submission: &Submission) -> u64 {
+        match self {
+            Self::Json(bytes) => bytes.len() as u64,
+            Self::Text(printed) => encode::length(printed.of(submission)),
+            Self::Base64(printed) => (printed.of(submission).len() as u64).div_ceil(3) * 4,
+        }
+    }
+}
+
 impl Content {
-    /// The JSON `[head]"output"[tail]`, with the string's quotes already in both. `guest` holds the room for it.
-    pub fn result(submission: Arc<Submission>, output: Output, head: &[u8], tail: &[u8], guest: Option<Guest>) -> Self {
-        let mut ready = head.to_vec();
-        encode::append(&mut ready, output.before.as_bytes());
-        let mut end = Vec::new();
-        encode::append(&mut end, output.after.as_bytes());
-        end.extend_from_slice(tail);
-        let printed: u64 = output.printed(&submission).into_iter().map(encode::length).sum();
-        let left = ready.len() as u64 + printed + end.len() as u64;
-        let pieces = Pieces { submission, guest, output, tail: end, ready, next: (0, 0), left };
+    /// These parts, one after the other. `guest` holds the room for them.
+    pub fn result(submission: Arc<Submission>, parts: Vec<Part>, guest: Option<Guest>) -> Self {
+        let left = parts.iter().map(|part| part.length(&submission)).sum();
+        let pieces = Pieces { submission, guest, parts: parts.into(), at: 0, left };
         Self { parts: Parts::Result(Box::new(pieces)), sent: None }
     }
 
@@ -74,18 +97,40 @@ impl<T: Into<Bytes>> From<T> for Content {
 
 impl Pieces {
     fn next(&mut self) -> Bytes {
-        let streams = self.output.printed(&self.submission);
-        while self.ready.len() < PIECE
-            && let Some(bytes) = streams.get(self.next.0)
+        let mut ready = Vec::new();
+        while ready.len() < PIECE
+            && let Some(part) = self.parts.front_mut()
         {
-            let range = encode::piece(bytes, self.next.1, PIECE);
-            encode::append(&mut self.ready, &bytes[range.clone()]);
-            self.next = if range.end == bytes.len() { (self.next.0 + 1, 0) } else { (self.next.0, range.end) };
+            let end = match part {
+                Part::Json(bytes) => {
+                    if ready.is_empty() {
+                        ready = std::mem::take(bytes);
+                    } else {
+                        ready.append(bytes);
+                    }
+                    true
+                }
+                Part::Text(printed) => {
+                    let bytes = printed.of(&self.submission);
+                    let range = encode::piece(bytes, self.at, PIECE);
+                    encode::append(&mut ready, &bytes[range.clone()]);
+                    self.at = range.end;
+                    range.end == bytes.len()
+                }
+                Part::Base64(printed) => {
+                    let bytes = printed.of(&self.submission);
+                    let end = bytes.len().min(self.at + PIECE);
+                    ready.extend_from_slice(BASE64.encode(&bytes[self.at..end]).as_bytes());
+                    self.at = end;
+                    end == bytes.len()
+                }
+            };
+            if end {
+                self.parts.pop_front();
+                self.at = 0;
+            }
         }
-        if self.next.0 >= streams.len() {
-            self.ready.append(&mut self.tail);
-        }
-        let piece = Bytes::from(std::mem::take(&mut self.ready));
+        let piece = Bytes::from(ready);
         self.left -= piece.len() as u64;
         if let Some(guest) = &self.guest {
             guest.moved(piece.len() as u64);

@@ -10,6 +10,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::cors::Cors;
@@ -19,10 +20,10 @@ use super::problem::Problem;
 use super::reply::{Content, Reply};
 use super::room::Room;
 use super::stall::Pulse;
-use super::{body, decode, key, monaco, query};
+use super::{body, decode, key, monaco, query, v1};
 use crate::config::HttpSettings;
 use crate::health::Health;
-use crate::model::{JobId, Refusal, Submission};
+use crate::model::{Bytes, JobId, Refusal, Submission};
 use crate::service::Ledger;
 use crate::store::StoreError;
 use crate::telemetry::{Tag, chain};
@@ -31,10 +32,7 @@ use crate::telemetry::{Tag, chain};
 const READS: usize = 8;
 
 /// Bytes of output that a reply holds without asking for room: of the order of what a connection holds anyway.
-const SMALL: usize = 16 << 10;
-
-/// Below it each submission has a path of its own, named with its id.
-const SUBMISSIONS: &str = "/v1/submissions/";
+pub(super) const SMALL: usize = 16 << 10;
 
 /// How long a client waits for the end of a submission that it cancels to be stored.
 const CANCEL: Duration = Duration::from_secs(5);
@@ -42,31 +40,33 @@ const CANCEL: Duration = Duration::from_secs(5);
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Edge {
-    ledger: Arc<Ledger>,
+    pub(super) ledger: Arc<Ledger>,
     health: Arc<Health>,
     /// The bounds.
     pub(super) http: HttpSettings,
     cors: Cors,
     /// Room for the bodies of all requests, and for the results that clients are taking.
-    bodies: Arc<Room>,
-    results: Arc<Room>,
+    pub(super) bodies: Arc<Room>,
+    pub(super) results: Arc<Room>,
     requests: Semaphore,
-    reads: Semaphore,
+    pub(super) reads: Semaphore,
 }
 
 impl Edge {
     /// The edge of this service.
     #[must_use]
     pub fn new(ledger: Arc<Ledger>, health: Arc<Health>, http: HttpSettings, cors: Cors) -> Self {
+        let bodies = http.bodies.0.max(http.body.0);
+        let submission = Bytes(http.submission.0.min(bodies));
         Self {
             ledger,
             health,
             cors,
-            bodies: Room::new(http.bodies.0.max(http.body.0), http.rate.0),
+            bodies: Room::new(bodies, http.rate.0),
             results: Room::new(http.results.0, http.rate.0),
             requests: Semaphore::new(http.requests),
             reads: Semaphore::new(READS),
-            http,
+            http: HttpSettings { submission, ..http },
         }
     }
 }
@@ -77,6 +77,8 @@ pub(super) struct Client {
     pub edge: Arc<Edge>,
     pub seat: Arc<Seat>,
     pub pulse: Arc<Pulse>,
+    /// Fires when the service leaves: nobody is to be kept waiting any more.
+    pub leave: CancellationToken,
 }
 
 /// A request under way, until its reply is handed over whole.
@@ -105,7 +107,7 @@ enum Route {
     Status,
     Result,
     QueueStats,
-    Submission,
+    V1(v1::Route),
     Health,
     Ready,
 }
@@ -119,8 +121,7 @@ impl Route {
             "/queue-stats" => Self::QueueStats,
             "/healthz" => Self::Health,
             "/readyz" => Self::Ready,
-            _ if path.starts_with(SUBMISSIONS) => Self::Submission,
-            _ => return None,
+            _ => return v1::Route::of(path).map(Self::V1),
         })
     }
 
@@ -128,7 +129,7 @@ impl Route {
         match self {
             Self::Submit => "POST, OPTIONS",
             Self::Status | Self::Result | Self::QueueStats => "GET, OPTIONS",
-            Self::Submission => "DELETE, OPTIONS",
+            Self::V1(route) => route.allow(),
             Self::Health | Self::Ready => "GET, HEAD, OPTIONS",
         }
     }
@@ -146,7 +147,8 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
     if !request.body().is_end_stream() {
         client.pulse.unread.store(true, Ordering::Release);
     }
-    let mut reply = dispatch(&client, request).await.unwrap_or_else(|problem| problem.reply());
+    let told = if request.uri().path().starts_with(v1::PREFIX) { v1::problem::reply } else { Problem::reply };
+    let mut reply = dispatch(&client, request).await.unwrap_or_else(|problem| told(&problem));
     client.edge.cors.add(reply.headers_mut(), origin.as_ref());
     let status = reply.status();
     // What is left of a body that was given up must not be taken for the next request.
@@ -181,10 +183,7 @@ async fn dispatch(client: &Client, request: Request<Incoming>) -> Result<Reply, 
             let _place = place(edge)?;
             result(client, &request).await
         }
-        Route::Submission => {
-            let _place = place(edge)?;
-            cancel(edge, request.uri().path()).await
-        }
+        Route::V1(route) => v1::answer(client, route, request).await,
         Route::QueueStats => json(StatusCode::OK, &monaco::queue_stats(edge.ledger.stats())),
         Route::Health => Ok(plain("ok")),
         Route::Ready => ready(edge),
@@ -198,7 +197,7 @@ fn ready(edge: &Edge) -> Result<Reply, Problem> {
 }
 
 /// A place among the requests that are worked for.
-fn place(edge: &Edge) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+pub(super) fn place(edge: &Edge) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
     edge.requests.try_acquire().map_err(|_| Problem::TooMany("requests"))
 }
 
@@ -225,7 +224,7 @@ async fn result(client: &Client, request: &Request<Incoming>) -> Result<Reply, P
     let reading = edge.reads.acquire().await.map_err(|_| Problem::Internal)?;
     let id = asked(request)?;
     let found = found(id, edge.ledger.lookup(id).await)?;
-    let size: usize = Output::of(found.report.as_ref()).printed(&found).into_iter().map(<[u8]>::len).sum();
+    let size = Output::of(found.report.as_ref()).size(&found);
     if size <= SMALL {
         return content(found, None);
     }
@@ -242,22 +241,20 @@ fn content(submission: Arc<Submission>, guest: Option<super::room::Guest>) -> Re
     let (head, mut tail) = monaco::result(&submission).map_err(unwritten)?;
     tail.push(b'\n');
     let output = Output::of(submission.report.as_ref());
-    Ok(as_json(StatusCode::OK, Content::result(submission, output, &head, &tail, guest)))
+    let parts = output.parts(head, &tail);
+    Ok(as_json(StatusCode::OK, Content::result(submission, parts, guest)))
 }
 
-async fn cancel(edge: &Edge, path: &str) -> Result<Reply, Problem> {
-    let text = path.strip_prefix(SUBMISSIONS).unwrap_or_default();
-    let id = canonical(text.as_bytes()).ok_or(Problem::UnknownId)?;
+/// Cancels; how the submission stands then.
+pub(super) async fn cancel(edge: &Edge, id: JobId) -> Result<Arc<Submission>, Problem> {
     let ledger = Arc::clone(&edge.ledger);
     // A task of its own, for the same reason; it goes on where the store makes the client wait too long.
     let cancelled = tokio::spawn(async move { ledger.cancel(id).await });
     let cancelled = tokio::time::timeout(CANCEL, cancelled).await.map_err(|_| Refusal::StoreUnavailable)?;
-    let submission = found(id, cancelled.map_err(|failure| broken_off(&failure))?)?;
-    let status = if submission.state.ended() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    json(status, &monaco::status(&submission))
+    found(id, cancelled.map_err(|failure| broken_off(&failure))?)
 }
 
-fn broken_off(failure: &tokio::task::JoinError) -> Problem {
+pub(super) fn broken_off(failure: &tokio::task::JoinError) -> Problem {
     error!(tag = %Tag::Http, "a request broke off: {failure}");
     Problem::Internal
 }
@@ -268,7 +265,7 @@ fn asked(request: &Request<Incoming>) -> Result<JobId, Problem> {
     if text.is_empty() { Err(Problem::NoId) } else { canonical(&text).ok_or(Problem::UnknownId) }
 }
 
-fn found(id: JobId, found: Result<Option<Arc<Submission>>, StoreError>) -> Result<Arc<Submission>, Problem> {
+pub(super) fn found(id: JobId, found: Result<Option<Arc<Submission>>, StoreError>) -> Result<Arc<Submission>, Problem> {
     let found = found.map_err(|failure| {
         error!(tag = %Tag::Http, "{id} cannot be looked up: {}", chain(&failure));
         Problem::Unreadable
@@ -277,7 +274,7 @@ fn found(id: JobId, found: Result<Option<Arc<Submission>>, StoreError>) -> Resul
 }
 
 /// The id, if it is written the way that we write it; other spellings of a UUID are not one that we gave out.
-fn canonical(text: &[u8]) -> Option<JobId> {
+pub(super) fn canonical(text: &[u8]) -> Option<JobId> {
     let id: JobId = std::str::from_utf8(text).ok()?.parse().ok()?;
     (id.to_string().as_bytes() == text).then_some(id)
 }
@@ -288,7 +285,7 @@ fn json(status: StatusCode, value: &impl Serialize) -> Result<Reply, Problem> {
     Ok(as_json(status, body.into()))
 }
 
-fn as_json(status: StatusCode, content: Content) -> Reply {
+pub(super) fn as_json(status: StatusCode, content: Content) -> Reply {
     let mut reply = Response::new(content);
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -297,7 +294,7 @@ fn as_json(status: StatusCode, content: Content) -> Reply {
 
 // By value, as `map_err` hands it over.
 #[allow(clippy::needless_pass_by_value)]
-fn unwritten(failure: serde_json::Error) -> Problem {
+pub(super) fn unwritten(failure: serde_json::Error) -> Problem {
     error!(tag = %Tag::Http, "a reply cannot be written: {failure}");
     Problem::Internal
 }

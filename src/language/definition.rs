@@ -58,6 +58,8 @@ struct File {
     run: Step,
     /// The run of a program that fits into one argument of the command line: `{source}` in it is the program.
     inline: Option<Inline>,
+    /// The commands for a program of several files.
+    files: Option<Several>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -105,6 +107,16 @@ pub(super) struct Inline {
     pub(super) argv: Vec<String>,
 }
 
+/// The commands for a program of several files: `{entry}` is the path of the one that it begins with, the word
+/// `{sources}` stands for the paths of all that have one of the language's extensions, that one first. What is absent is
+/// as for a program in one piece.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Several {
+    pub(super) compile: Option<Vec<String>>,
+    pub(super) run: Option<Vec<String>>,
+}
+
 /// One language, complete.
 #[derive(Clone, Debug)]
 pub struct Language {
@@ -119,6 +131,7 @@ pub struct Language {
     pub(super) compile: Option<(Step, Limits)>,
     pub(super) run: (Step, Limits),
     pub(super) inline: Option<Inline>,
+    pub(super) several: Option<Several>,
 }
 
 impl Language {
@@ -151,6 +164,7 @@ impl Language {
             }),
             run: (parsed.run, run_limits),
             inline: parsed.inline,
+            several: parsed.files,
         })
     }
 
@@ -204,7 +218,9 @@ fn mistakes(name: &str, file: &str, parsed: &File) -> Vec<LanguageError> {
     let steps = parsed.compile.iter().map(|step| ("compile.argv", &step.argv));
     let warm = parsed.compile.iter().chain([&parsed.run]).filter_map(|step| step.warm.as_ref());
     let warm = warm.map(|warm| ("warm.argv", &warm.argv));
-    for (key, argv) in steps.chain([("run.argv", &parsed.run.argv)]).chain(inline).chain(warm) {
+    let several = parsed.files.iter().flat_map(|files| [("files.compile", &files.compile), ("files.run", &files.run)]);
+    let several = several.filter_map(|(key, argv)| Some((key, argv.as_ref()?)));
+    for (key, argv) in steps.chain([("run.argv", &parsed.run.argv)]).chain(inline).chain(warm).chain(several) {
         match argv.first() {
             Some(program) if program.starts_with('/') => {}
             Some(program) => wrong(key, program, "begin with the absolute path of a program in the image"),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, CpuTime, Pids, WallTime};
+use super::{Bytes, CpuTime, Elapsed, Pids, WallTime};
 
 /// How the program's process ended, as wait(2) reported it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct Captured {
     pub seen: u64,
     /// Whether more arrived than was kept.
     pub cut: bool,
+    /// Bytes that arrived and were not kept, of standard output and of standard error.
+    #[serde(default)]
+    pub lost: [u64; 2],
 }
 
 /// What was measured of one step. What could not be read is `None`, never zero.
@@ -67,6 +70,9 @@ pub struct Evidence {
     pub memory_peak: Option<Bytes>,
     /// From the start of the program to the end of its last process.
     pub wall: Option<WallTime>,
+    /// The same, more finely.
+    #[serde(default)]
+    pub elapsed: Option<Elapsed>,
     /// What it printed.
     pub output: Captured,
 }

@@ -84,6 +84,34 @@ pub struct Run {
     pub limits: Limits,
 }
 
+/// A file of a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Its path below `/code`: plain names between slashes.
+    pub path: String,
+    /// What is in it.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// A program of several files, beside the one that it begins with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// The path below `/code` of the file that it begins with; what is in that is the job's `source`.
+    pub entry: String,
+    /// All others, by path.
+    pub files: Vec<SourceFile>,
+}
+
+/// How the program is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// Further arguments on its command line.
+    pub args: Vec<String>,
+    /// Further variables of its environment; one of the language's own by the same name is replaced.
+    pub env: Vec<(String, String)>,
+}
+
 /// What is to be executed: an optional compile step and one or more runs of what it made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -97,14 +125,24 @@ pub struct Job {
     pub compile: Option<Limits>,
     /// At least one; each starts from the same compiled program in a container of its own.
     pub runs: Vec<Run>,
-    /// How output is captured, the same for every step.
+    /// How output is captured, the same for every run. Of a compile step both streams are merged.
     pub streams: Streams,
+    /// What the program has beside `source`; `None` for a program in one piece, whose file is named by the language.
+    #[serde(default)]
+    pub project: Option<Project>,
+    /// How every run is called.
+    #[serde(default)]
+    pub invocation: Invocation,
 }
 
 impl Job {
-    /// Bytes of what a client sent: the program text and every input.
+    /// Bytes of what a client sent: the program's files, arguments and environment, and every input.
     #[must_use]
     pub fn size(&self) -> u64 {
-        (self.source.len() + self.runs.iter().map(|run| run.stdin.len()).sum::<usize>()) as u64
+        let Self { source, runs, project, invocation: Invocation { args, env }, .. } = self;
+        let files = project.iter().flat_map(|project| &project.files).map(|file| file.path.len() + file.bytes.len());
+        let words = args.iter().map(String::len).chain(env.iter().map(|(name, value)| name.len() + value.len()));
+        let inputs = runs.iter().map(|run| run.stdin.len());
+        (source.len() + files.chain(words).chain(inputs).sum::<usize>()) as u64
     }
 }

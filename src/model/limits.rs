@@ -82,3 +82,28 @@ impl LimitsPatch {
         }
     }
 }
+
+/// Any of [`Limits`], as a client asks for them, in units fine enough for short programs. What is absent stays the
+/// language's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsWanted {
+    /// Wall-clock time, in milliseconds.
+    pub wall_ms: Option<u64>,
+    /// Processor time, in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// Share of one processor, in percent.
+    pub cpu_percent: Option<u64>,
+    /// Memory, in bytes; rounded up to whole pages of 4 096.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub processes: Option<u64>,
+    /// Open files of each process.
+    pub open_files: Option<u64>,
+    /// Stack of the main thread, in bytes.
+    pub stack_bytes: Option<u64>,
+    /// Largest file, in bytes.
+    pub file_bytes: Option<u64>,
+    /// Output, in bytes.
+    pub output_bytes: Option<u64>,
+}

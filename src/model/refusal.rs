@@ -16,6 +16,28 @@ pub enum Refusal {
     /// Not JSON, not an object, cut short, or a field of the wrong type.
     #[error("Invalid request body: {0}")]
     InvalidBody(String),
+    /// A field has a value that it cannot have.
+    #[error("{field}: {remedy}")]
+    BadValue {
+        /// Its path in the request.
+        field: String,
+        /// What it is, as far as it can be shown.
+        value: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A number is not within its bounds.
+    #[error("{field} is {value}: it may be {least} to {most}")]
+    OutOfRange {
+        /// Its path in the request.
+        field: String,
+        /// What it is.
+        value: u64,
+        /// What it may be at least.
+        least: u64,
+        /// And at most: the operator's ceiling, or the language's own limit where that is higher.
+        most: u64,
+    },
     /// As many submissions wait as may wait.
     #[error("Queue is full")]
     QueueFull {

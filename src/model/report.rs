@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Enforcement, Evidence, Fault, Limits, Verdict};
+use super::{Enforcement, Evidence, Fault, Limits, Streams, Verdict};
 
 /// One step: what was seen, what it means, and what it was allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +25,23 @@ pub enum Outcome {
     Ran,
     /// The compile step did not end with [`Verdict::Ok`]; there are no runs.
     CompileFailed,
-    /// Cancelled before its first step began.
+    /// Cancelled before a step began; the runs are those before it.
     Cancelled,
     /// We failed; the program is not to blame.
     Faulted(Fault),
+}
+
+/// What a job was carried out with, and what of it is needed to show its report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The OCI runtime, with its version, in its own words.
+    pub runtime: String,
+    /// The name of the image.
+    pub image: String,
+    /// The digest of that image's recipe and content, as `casemate image list` shows it.
+    pub image_digest: String,
+    /// How the output of the runs was captured.
+    pub streams: Streams,
 }
 
 /// Everything that is kept of an ended job.
@@ -40,19 +53,22 @@ pub struct JobReport {
     pub compile: Option<StepReport>,
     /// The runs that took place, in order.
     pub runs: Vec<StepReport>,
+    /// Absent for a job that no worker had.
+    #[serde(default)]
+    pub about: Option<About>,
 }
 
 impl JobReport {
     /// A report of our own failure.
     #[must_use]
     pub const fn faulted(fault: Fault) -> Self {
-        Self { outcome: Outcome::Faulted(fault), compile: None, runs: Vec::new() }
+        Self { outcome: Outcome::Faulted(fault), compile: None, runs: Vec::new(), about: None }
     }
 
     /// A report of a job that was cancelled while it waited.
     #[must_use]
     pub const fn cancelled() -> Self {
-        Self { outcome: Outcome::Cancelled, compile: None, runs: Vec::new() }
+        Self { outcome: Outcome::Cancelled, compile: None, runs: Vec::new(), about: None }
     }
 
     /// Whether it ended because it was asked to, and not by itself.

@@ -39,6 +39,10 @@ quantity! {
     WallTime(u64)
 }
 quantity! {
+    /// Wall-clock time in microseconds, as it was measured.
+    Elapsed(u64)
+}
+quantity! {
     /// Processor time of a whole group of processes, user and system together, in microseconds.
     CpuTime(u64)
 }
@@ -68,6 +72,14 @@ impl WallTime {
     #[must_use]
     pub fn from_duration(span: Duration) -> Self {
         Self(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Elapsed {
+    /// Rounded down to the microsecond; a span of over 500 000 years is cut to the largest value.
+    #[must_use]
+    pub fn from_duration(span: Duration) -> Self {
+        Self(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
     }
 }
 

@@ -1,21 +1,35 @@
 //! From decoded fields to a complete job: after this nothing is optional and nothing is checked twice.
 
+mod ceilings;
+mod draft;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::model::{Job, JobId, Limits, LimitsPatch, Refusal, Run, Streams};
+use crate::model::{Invocation, Job, JobId, Limits, LimitsPatch, Refusal, Run, Streams};
+
+pub use draft::{Draft, Program};
 
 /// The languages, as far as admission needs them.
 pub trait Catalogue: Debug + Send + Sync + 'static {
     /// The limits of the compile step, if the language has one, and of a run; `None` for an unknown name. The match
     /// is exact and case-sensitive.
     fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)>;
+
+    /// The names of all languages, for people.
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl Catalogue for crate::language::Languages {
     fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)> {
         Self::limits(self, name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        Self::names(self).map(str::to_owned).collect()
     }
 }
 
@@ -39,6 +53,7 @@ pub struct Admission {
     catalogue: Arc<dyn Catalogue>,
     default_language: String,
     patches: BTreeMap<String, StepPatches>,
+    ceilings: StepPatches,
 }
 
 impl Admission {
@@ -49,7 +64,23 @@ impl Admission {
         default_language: String,
         patches: BTreeMap<String, StepPatches>,
     ) -> Self {
-        Self { catalogue, default_language, patches }
+        Self { catalogue, default_language, patches, ceilings: StepPatches::default() }
+    }
+
+    /// With these ceilings on the limits that a client may ask for; without, nobody may ask for more than there is.
+    #[must_use]
+    pub fn with_ceilings(self, ceilings: StepPatches) -> Self {
+        Self { ceilings, ..self }
+    }
+
+    /// The limits of a language under the settings: of its compile step, if it has one, and of a run.
+    fn limits(&self, language: &str) -> Option<(Option<Limits>, Limits)> {
+        let (compile, run) = self.catalogue.limits(language)?;
+        let unchanged = LimitsPatch::default();
+        let patches = self.patches.get(language);
+        let run = patches.map_or(&unchanged, |patches| &patches.run).apply(&run);
+        let compile = compile.map(|limits| patches.map_or(&unchanged, |patches| &patches.compile).apply(&limits));
+        Some((compile, run))
     }
 
     /// The complete job, with a new id.
@@ -59,17 +90,14 @@ impl Admission {
     pub fn job(&self, request: Request) -> Result<Job, Refusal> {
         let language =
             request.language.filter(|name| !name.is_empty()).unwrap_or_else(|| self.default_language.clone());
-        let Some((compile, run)) = self.catalogue.limits(&language) else {
+        let Some((compile, limits)) = self.limits(&language) else {
             return Err(Refusal::UnsupportedLanguage(language));
         };
         let source = request.code.filter(|code| !code.is_empty()).ok_or(Refusal::CodeRequired)?;
-        let unchanged = LimitsPatch::default();
-        let patches = self.patches.get(&language);
-        let limits = patches.map_or(&unchanged, |patches| &patches.run).apply(&run);
-        let compile = compile.map(|limits| patches.map_or(&unchanged, |patches| &patches.compile).apply(&limits));
         let stdin = request.input.unwrap_or_default().into_bytes();
         let runs = vec![Run { stdin, limits }];
-        Ok(Job { id: JobId::random(), language, source, compile, runs, streams: Streams::Merged })
+        let (project, invocation, streams) = (None, Invocation::default(), Streams::Merged);
+        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation })
     }
 }
 
@@ -106,13 +134,17 @@ pub(super) mod tests {
                 _ => None,
             }
         }
+
+        fn names(&self) -> Vec<String> {
+            ["c", "python"].map(str::to_owned).to_vec()
+        }
     }
 
     pub fn request(language: &str, code: &str) -> Request {
         Request { language: Some(language.into()), code: Some(code.into()), input: None }
     }
 
-    fn admission() -> Admission {
+    pub fn admission() -> Admission {
         let run = LimitsPatch { memory_mib: Some(50), ..LimitsPatch::default() };
         let compile = LimitsPatch { memory_mib: Some(600), ..LimitsPatch::default() };
         let patches = BTreeMap::from([("c".to_owned(), StepPatches { run, compile })]);

@@ -10,6 +10,7 @@ mod entry;
 mod line;
 mod persist;
 mod recovery;
+mod watch;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use self::entry::Inner;
+use self::watch::Watchers;
 use super::Admission;
 use crate::model::{Bytes, Job, JobId, Refusal, State, Submission};
 use crate::queue::Queue;
@@ -69,6 +71,7 @@ pub struct Ledger {
     inner: Mutex<Inner>,
     /// The last place that got into the queue. Whoever holds this may put more into it, in order.
     lined_up: tokio::sync::Mutex<Place>,
+    watchers: Arc<Watchers>,
     /// Fires when nothing more is accepted and handed out.
     closed: CancellationToken,
     /// Fires when no more attempts are made to store what could not be stored.
@@ -91,6 +94,7 @@ impl Ledger {
             queue: Queue::new(capacity.queue),
             inner: Mutex::new(Inner::new(&left)),
             lined_up: tokio::sync::Mutex::new(0),
+            watchers: Arc::default(),
             closed: CancellationToken::new(),
             given_up: CancellationToken::new(),
         };

@@ -93,14 +93,15 @@ impl Blueprint {
         })
     }
 
-    /// The containers that the Monaco routes ask for: those worth making ahead.
+    /// The containers that submissions ask for that name no limits of their own: those worth making ahead.
     pub(super) fn usual(language: &Language, compile: &LimitsPatch, run: &LimitsPatch) -> Vec<Arc<Self>> {
         let steps = [
-            (StepKind::Compile, language.compile_limits(), compile),
-            (StepKind::Run, Some(language.run_limits()), run),
+            (StepKind::Compile, language.compile_limits(), compile, Streams::Merged),
+            (StepKind::Run, Some(language.run_limits()), run, Streams::Merged),
+            (StepKind::Run, Some(language.run_limits()), run, Streams::Separate),
         ];
-        let each = steps.into_iter().filter_map(|(kind, limits, patch)| {
-            Self::of(language, kind, &patch.apply(limits?), Streams::Merged, true).map(Arc::new)
+        let each = steps.into_iter().filter_map(|(kind, limits, patch, streams)| {
+            Self::of(language, kind, &patch.apply(limits?), streams, true).map(Arc::new)
         });
         each.collect()
     }

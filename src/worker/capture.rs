@@ -74,11 +74,12 @@ impl Capture {
         let (out, err) = tokio::join!(self.read(&self.out, Stream::Out, live), async {
             match &self.err {
                 Some(pipe) => self.read(pipe, Stream::Err, live).await,
-                None => Ok(Vec::new()),
+                None => Ok((Vec::new(), 0)),
             }
         });
+        let ((stdout, lost_out), (stderr, lost_err)) = (out?, err?);
         let seen = self.seen.load(Ordering::Relaxed);
-        Ok(Captured { stdout: out?, stderr: err?, seen, cut: seen > self.limit })
+        Ok(Captured { stdout, stderr, seen, cut: seen > self.limit, lost: [lost_out, lost_err] })
     }
 
     /// Every process of the job is gone: what is in the pipes now is all there will be. Their ends need not be closed for
@@ -101,8 +102,9 @@ impl Capture {
         self.over.notified().await;
     }
 
-    async fn read(&self, pipe: &Receiver, stream: Stream, live: Option<Live<'_>>) -> io::Result<Vec<u8>> {
-        let mut kept = Vec::new();
+    /// What was kept of one stream, and how much was not.
+    async fn read(&self, pipe: &Receiver, stream: Stream, live: Option<Live<'_>>) -> io::Result<(Vec<u8>, u64)> {
+        let (mut kept, mut lost) = (Vec::new(), 0);
         let mut chunk = vec![0; CHUNK];
         loop {
             let n = tokio::select! {
@@ -118,12 +120,13 @@ impl Capture {
                 },
             };
             if n == 0 {
-                return Ok(kept);
+                return Ok((kept, lost));
             }
             let before = self.seen.fetch_add(n as u64, Ordering::Relaxed);
             let room = usize::try_from(self.limit.saturating_sub(before)).unwrap_or(usize::MAX);
             let fresh = &chunk[..n.min(room)];
             kept.extend_from_slice(fresh);
+            lost += (n - fresh.len()) as u64;
             if let Some(live) = live.filter(|_| !fresh.is_empty()) {
                 live(stream, fresh);
             }
@@ -167,7 +170,7 @@ mod tests {
         out.write_all(b"12345678").unwrap();
         drop(out);
         let captured = capture.drain(None).await.unwrap();
-        assert_eq!(captured, Captured { stdout: b"12345".to_vec(), stderr: vec![], seen: 8, cut: true });
+        assert_eq!(captured, Captured { stdout: b"12345".to_vec(), stderr: vec![], seen: 8, cut: true, lost: [3, 0] });
         capture.over().await;
     }
 
@@ -188,6 +191,9 @@ mod tests {
         std::fs::File::from(ends.out).write_all(b"12").unwrap();
         std::fs::File::from(ends.err).write_all(b"34").unwrap();
         let captured = capture.drain(None).await.unwrap();
-        assert_eq!(captured, Captured { stdout: b"12".to_vec(), stderr: b"34".to_vec(), seen: 4, cut: false });
+        assert_eq!(
+            captured,
+            Captured { stdout: b"12".to_vec(), stderr: b"34".to_vec(), seen: 4, cut: false, lost: [0, 0] }
+        );
     }
 }

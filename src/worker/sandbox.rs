@@ -21,8 +21,8 @@ use crate::cgroup::Delegation;
 use crate::config::StepPatches;
 use crate::host::ids::IdBlocks;
 use crate::host::stage::Stage;
-use crate::language::{Languages, StepPlan};
-use crate::model::{Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Verdict};
+use crate::language::{Language, Languages, Program, StepPlan};
+use crate::model::{About, Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict};
 use crate::runtime::Runtime;
 use crate::runtime::reaper::Reaper;
 use crate::seccomp::Profiles;
@@ -156,11 +156,13 @@ impl Here<'_> {
             return Ok(JobReport::cancelled());
         }
         let language = self.sandbox.languages.get(&job.language).ok_or(Fault::LanguageGone)?;
-        let program = language.plan(&job.source);
+        let Job { source, project, invocation, .. } = job;
+        let program = language.plan(Program { source, project: project.as_ref(), invocation });
         let sources = program.files.into_iter().map(|(name, bytes)| CodeFile::source(name, bytes));
         let mut files: Arc<[CodeFile]> = sources.collect();
 
-        let mut report = JobReport { outcome: Outcome::Ran, compile: None, runs: Vec::new() };
+        let mut report =
+            JobReport { outcome: Outcome::Ran, compile: None, runs: Vec::new(), about: Some(self.about(language)) };
         if let (Some(limits), Some(plan)) = (&job.compile, &program.compile) {
             let compiled = self.compile(plan, limits, &files).await.map_err(fail)?;
             let well = compiled.report.verdict == Verdict::Ok;
@@ -172,10 +174,20 @@ impl Here<'_> {
             files = compiled.files;
         }
         for run in &job.runs {
+            if self.cancel.is_cancelled() {
+                report.outcome = Outcome::Cancelled;
+                return Ok(report);
+            }
             let handover = Handover { stdin: &run.stdin, ..Handover::of(&program.run, &files) };
             report.runs.push(self.step(StepKind::Run, &run.limits, &handover).await.map_err(fail)?);
         }
         Ok(report)
+    }
+
+    fn about(&self, language: &Language) -> About {
+        let image_digest = self.sandbox.stock.images.get(&language.image).cloned().unwrap_or_default();
+        let (runtime, image) = (self.sandbox.runtime.version.clone(), language.image.clone());
+        About { runtime, image, image_digest, streams: self.job.streams }
     }
 
     /// Compiles, unless the very same was compiled before.
@@ -188,7 +200,7 @@ impl Here<'_> {
         let stock = &self.sandbox.stock;
         let language = self.sandbox.languages.get(&self.job.language).ok_or(StepError::Without("language"))?;
         let image = stock.images.get(&language.image).map_or("", String::as_str);
-        let on = format!("{image} {plan:?} {limits:?} {:?}", self.job.streams);
+        let on = format!("{image} {plan:?} {limits:?}");
         let sources = files.iter().flat_map(|file| [file.path.as_os_str().as_encoded_bytes(), &file.bytes[..]]);
         let key = cache::key([on.as_bytes()].into_iter().chain(sources));
         if let Some(compiled) = stock.cache.get(key).await {
@@ -227,9 +239,13 @@ impl Here<'_> {
         limits: &Limits,
         handover: &Handover<'_>,
     ) -> Result<StepReport, StepError> {
-        let (sandbox, streams, name) = (self.sandbox, self.job.streams, &self.job.language);
-        let told = handover.told.is_some();
-        let waiting = match sandbox.stock.reserve.take(name, kind, (limits, streams), told) {
+        let (sandbox, name) = (self.sandbox, &self.job.language);
+        // A compiler's words are kept in their order; so what one route has compiled serves the others.
+        let streams = if kind == StepKind::Compile { Streams::Merged } else { self.job.streams };
+        // A container that waits has its environment already.
+        let own_env = kind == StepKind::Run && !self.job.invocation.env.is_empty();
+        let ready = || sandbox.stock.reserve.take(name, kind, (limits, streams), handover.told.is_some());
+        let waiting = match if own_env { None } else { ready() } {
             Some(waiting) => {
                 tracing::debug!(tag = %Tag::Exec(self.job.id), "{kind:?}: a container waited for it");
                 waiting
@@ -237,7 +253,8 @@ impl Here<'_> {
             None => {
                 let language = sandbox.languages.get(name).ok_or(StepError::Without("language"))?;
                 let blueprint = Blueprint::of(language, kind, limits, streams, false);
-                let blueprint = blueprint.ok_or(StepError::Without("command"))?;
+                let mut blueprint = blueprint.ok_or(StepError::Without("command"))?;
+                handover.env.clone_into(&mut blueprint.ahead.env);
                 let blueprint = if handover.files.is_empty() { blueprint.without_files() } else { blueprint };
                 sandbox.launch(&Arc::new(blueprint)).await?
             }

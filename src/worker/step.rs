@@ -19,7 +19,7 @@ use super::workdir::CodeFile;
 use crate::bundle::init::{self, Report};
 use crate::cgroup::Leaf;
 use crate::language::StepPlan;
-use crate::model::{CODE_PATH, CpuTime, Evidence, Pids, StepReport, Stop, WaitStatus, WallTime};
+use crate::model::{CODE_PATH, CpuTime, Elapsed, Evidence, Pids, StepReport, Stop, WaitStatus, WallTime};
 use crate::report::conclude;
 use crate::runtime::Container;
 
@@ -31,6 +31,8 @@ const NOT_EXECUTABLE: u8 = 126;
 pub(super) struct Handover<'a> {
     /// The command.
     pub(super) argv: &'a [String],
+    /// Its whole environment; a container that waits has the language's own.
+    pub(super) env: &'a [(String, String)],
     /// What a container that waits warm is told instead.
     pub(super) told: Option<&'a [u8]>,
     /// What lies in `/code` at the start.
@@ -42,7 +44,7 @@ pub(super) struct Handover<'a> {
 impl<'a> Handover<'a> {
     /// This command over these files, with nothing on standard input.
     pub(super) fn of(plan: &'a StepPlan, files: &'a [CodeFile]) -> Self {
-        Self { argv: &plan.argv, told: plan.told.as_deref(), files, stdin: &[] }
+        Self { argv: &plan.argv, env: &plan.env, told: plan.told.as_deref(), files, stdin: &[] }
     }
 }
 
@@ -129,6 +131,7 @@ pub(super) async fn run(
             cpu_time: usage.cpu_time.map(|t| CpuTime(t.0.saturating_sub(used_before.0))),
             memory_peak: usage.memory_peak,
             wall: Some(WallTime::from_duration(wall)),
+            elapsed: Some(Elapsed::from_duration(wall)),
             output,
         };
         conclude(blueprint.kind, evidence, limits, enforcement).map_err(StepError::Unexplained)

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -59,6 +59,7 @@ impl fmt::Debug for CodeFile {
 pub(super) struct Workdir {
     path: PathBuf,
     room: Option<(Bytes, Inodes)>,
+    job: u32,
 }
 
 impl Workdir {
@@ -72,7 +73,7 @@ impl Workdir {
     ) -> Result<Self, WorkdirError> {
         let path = stage.jobs().join(name);
         fs::create_dir(&path).map_err(file("make the mount point"))?;
-        let workdir = Self { path, room };
+        let workdir = Self { path, room, job };
         fs::set_permissions(&workdir.path, Permissions::from_mode(0o711)).map_err(file("open the way to /code"))?;
         let bundle = workdir.bundle();
         fs::create_dir(&bundle).map_err(file("make a bundle"))?;
@@ -93,9 +94,7 @@ impl Workdir {
         resize_tmpfs(&code, &options(room, files))?;
         for CodeFile { path, mode, bytes } in files {
             let target = code.join(path);
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                fs::create_dir_all(code.join(parent)).map_err(file("make a directory"))?;
-            }
+            self.put_directories(&code, path)?;
             fs::OpenOptions::new()
                 .write(true)
                 .create_new(true)
@@ -104,6 +103,20 @@ impl Workdir {
                 .and_then(|mut f| f.write_all(bytes).map(|()| f))
                 .and_then(|f| f.set_permissions(Permissions::from_mode(*mode)))
                 .map_err(file("write a file"))?;
+        }
+        Ok(())
+    }
+
+    /// The directories above a file, where a compiler may put what it makes of it.
+    fn put_directories(&self, code: &Path, path: &Path) -> Result<(), WorkdirError> {
+        let above: Vec<&Path> = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
+        for directory in above.into_iter().rev().map(|above| code.join(above)) {
+            match fs::DirBuilder::new().mode(0o755).create(&directory) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made
+                    .and_then(|()| std::os::unix::fs::chown(&directory, Some(self.job), Some(self.job)))
+                    .map_err(file("make a directory"))?,
+            }
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ fn report(source: &str) -> JobReport {
     let stdout = source.replace("job", "done").into_bytes().into_iter().chain([b'\n']).collect();
     let evidence = Evidence { output: Captured { stdout, ..Captured::default() }, ..Evidence::default() };
     let step = StepReport { verdict: Verdict::Ok, evidence, limits: limits(), enforcement: Enforcement::CgroupV2 };
-    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
+    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step], about: None }
 }
 
 async fn run(home: &Path) {

@@ -45,13 +45,17 @@ impl Catalogue for Languages {
     fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)> {
         ["python", "java", "c", "cpp"].contains(&name).then(|| (None, limits()))
     }
+
+    fn names(&self) -> Vec<String> {
+        ["c", "cpp", "java", "python"].map(str::to_owned).to_vec()
+    }
 }
 
 pub fn report(verdict: Verdict, stdout: &[u8]) -> JobReport {
     let output = Captured { stdout: stdout.to_vec(), ..Captured::default() };
     let evidence = Evidence { output, ..Evidence::default() };
     let step = StepReport { verdict, evidence, limits: limits(), enforcement: Enforcement::CgroupV2 };
-    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
+    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step], about: None }
 }
 
 pub struct Service {
@@ -67,6 +71,7 @@ pub async fn service(env: &[(&str, &str)]) -> Service {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let settings = Settings::resolve(None, env, Defaults { home: PathBuf::from("/h") }).unwrap();
     let admission = Admission::new(Arc::new(Languages), settings.default_language, settings.limits);
+    let admission = admission.with_ceilings(settings.ceilings);
     let workers = NonZeroUsize::new(2).unwrap();
     let capacity = Capacity {
         workers,

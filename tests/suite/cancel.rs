@@ -50,10 +50,12 @@ fn jobs_are_cancelled_in_every_state(runtime: Runtime) {
     assert_eq!(client.stats(), [0, 1, 0, 5]);
     for unknown in ["6423259c-ee14-45aa-9c90-d5e989f92aa1", "x", "", &ended.to_uppercase()] {
         let reply = delete(client, unknown);
-        assert_eq!((reply.status, reply.text().as_str()), (404, "Submission not found\n"), "{unknown}");
+        let problem = (reply.status, reply.header("content-type"), &reply.json()["type"]);
+        let unknown_submission = "urn:casemate:problem:unknown_submission".into();
+        assert_eq!(problem, (404, Some("application/problem+json"), &unknown_submission), "{unknown}");
     }
-    let wrong = client.get(&format!("/v1/submissions/{ended}"));
-    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("DELETE, OPTIONS")));
+    let wrong = client.send("PUT", &format!("/v1/submissions/{ended}"), &[], b"").expect("a reply");
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, DELETE, OPTIONS")));
 }
 
 /// What it had printed by then is in its result.

@@ -9,6 +9,7 @@
 mod support;
 
 mod added_language;
+mod api;
 mod bundle_command;
 mod cancel;
 mod compile;

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use tracing::{error, info};
 
 use super::{Ledger, Refusal, State, Submission};
-use crate::model::{IdempotencyKey, JobId};
-use crate::service::Request;
+use crate::model::{IdempotencyKey, Job, JobId};
+use crate::service::{Admission, Draft, Request};
 use crate::store::{Inserted, New};
 use crate::telemetry::{Tag, chain};
 
@@ -21,13 +21,29 @@ impl Ledger {
     /// # Errors
     /// Each [`Refusal`] but [`Refusal::InvalidBody`]; a refused submission is not counted.
     pub async fn admit(&self, request: Request, key: Option<IdempotencyKey>) -> Result<JobId, Refusal> {
+        self.accept(key, |admission| admission.job(request)).await
+    }
+
+    /// The same of a submission that says more.
+    ///
+    /// # Errors
+    /// As [`Ledger::admit`].
+    pub async fn admit_draft(&self, draft: Draft, key: Option<IdempotencyKey>) -> Result<JobId, Refusal> {
+        self.accept(key, |admission| admission.complete(draft)).await
+    }
+
+    async fn accept(
+        &self,
+        key: Option<IdempotencyKey>,
+        job: impl FnOnce(&Admission) -> Result<Job, Refusal>,
+    ) -> Result<JobId, Refusal> {
         if let Some(key) = &key {
             let found = self.store.find(key.clone()).await.map_err(|failure| unavailable(&failure))?;
             if let Some(known) = found.and_then(of_key) {
                 return known;
             }
         }
-        let job = self.admission.job(request)?;
+        let job = job(&self.admission)?;
         let place = self.reserve(job.size())?;
         let (id, language) = (job.id, job.language.clone());
         let submission = Submission {

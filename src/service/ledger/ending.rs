@@ -102,6 +102,7 @@ impl Ledger {
                 inner.ran(begun, end);
             }
         }
+        self.watchers.tell(id);
         // One that was cancelled has left a place in the queue.
         if ended.started_at.is_none()
             && let Err(failure) = self.line_up().await

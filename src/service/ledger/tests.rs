@@ -51,7 +51,7 @@ fn state(ledger: &Ledger, id: JobId) -> State {
 fn ran(verdict: Verdict) -> JobReport {
     let (evidence, limits) = (Evidence::default(), limits(100));
     let step = StepReport { verdict, evidence, limits, enforcement: Enforcement::CgroupV2 };
-    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step] }
+    JobReport { outcome: Outcome::Ran, compile: None, runs: vec![step], about: None }
 }
 
 #[tokio::test]

@@ -93,6 +93,7 @@ fn insert(tables: &mut Tables<'_>, id: JobId, record: &Record, job: &[u8], key: 
     }
     tables.submissions.insert(id.number(), encoded.as_slice())?;
     tables.line.insert(place, id.number())?;
+    tables.arrivals.insert(place, id.number())?;
     tables.replace(id, job)?;
     tables.add(PLACE, 1)?;
     tables.add(ACCEPTED, 1)?;
@@ -171,6 +172,7 @@ pub(super) fn forget(tables: &mut Tables<'_>, id: JobId, record: &Record) -> Res
         tables.keys.remove(key.as_str())?;
     }
     tables.submissions.remove(id.number())?;
+    tables.arrivals.remove(record.place)?;
     tables.clear(id)
 }
 

@@ -21,6 +21,8 @@ pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("me
 pub(super) const SUBMISSIONS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("submissions");
 /// What has not ended, in the order of arrival.
 pub(super) const LINE: TableDefinition<'_, Place, u128> = TableDefinition::new("line");
+/// Everything that is kept, in the order of arrival. What a damaged record leaves here names nothing any more.
+pub(super) const ARRIVALS: TableDefinition<'_, Place, u128> = TableDefinition::new("arrivals");
 /// The job of what has not ended, the report of what has, in chunks.
 pub(super) const CHUNKS: TableDefinition<'_, (u128, u32), &[u8]> = TableDefinition::new("chunks");
 /// What has ended, by the millisecond of its end, with its size in bytes.
@@ -92,6 +94,7 @@ pub(super) struct Tables<'t> {
     pub(super) meta: Table<'t, &'static str, u64>,
     pub(super) submissions: Table<'t, u128, &'static [u8]>,
     pub(super) line: Table<'t, Place, u128>,
+    pub(super) arrivals: Table<'t, Place, u128>,
     pub(super) chunks: Table<'t, (u128, u32), &'static [u8]>,
     pub(super) ended: Table<'t, (u64, u128), u64>,
     pub(super) keys: Table<'t, &'static str, &'static [u8]>,
@@ -104,6 +107,7 @@ impl<'t> Tables<'t> {
             meta: transaction.open_table(META)?,
             submissions: transaction.open_table(SUBMISSIONS)?,
             line: transaction.open_table(LINE)?,
+            arrivals: transaction.open_table(ARRIVALS)?,
             chunks: transaction.open_table(CHUNKS)?,
             ended: transaction.open_table(ENDED)?,
             keys: transaction.open_table(KEYS)?,

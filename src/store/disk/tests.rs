@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use self::faulty::Faulty;
 use super::*;
 use crate::model::{
-    Captured, CpuTime, Enforcement, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, Run, State,
-    StepReport, Streams, Verdict, WallTime,
+    Captured, CpuTime, Enforcement, Evidence, Inodes, Invocation, JobReport, Limits, OpenFiles, Outcome, Pids, Run,
+    State, StepReport, Streams, Verdict, WallTime,
 };
 
 const KEEP: Retention = Retention { age: Duration::from_secs(3600), bytes: Bytes::mib(64) };
@@ -89,7 +89,9 @@ fn limits() -> Limits {
 fn new(source: &str, key: Option<&str>) -> New {
     let id = JobId::random();
     let runs = vec![Run { stdin: b"in\0".to_vec(), limits: limits() }];
-    let job = Job { id, language: "c".into(), source: source.into(), compile: None, runs, streams: Streams::Merged };
+    let (project, invocation) = (None, Invocation::default());
+    let (language, source, streams) = ("c".into(), source.into(), Streams::Merged);
+    let job = Job { id, language, source, compile: None, runs, streams, project, invocation };
     let submission = Submission {
         id,
         language: "c".into(),
@@ -110,7 +112,7 @@ fn ended(new: &New, output: usize, ago: Duration) -> Arc<Submission> {
     let evidence = Evidence { output, ..Evidence::default() };
     let runs =
         vec![StepReport { verdict: Verdict::Ok, evidence, limits: limits(), enforcement: Enforcement::CgroupV2 }];
-    let report = JobReport { outcome: Outcome::Ran, compile: None, runs };
+    let report = JobReport { outcome: Outcome::Ran, compile: None, runs, about: None };
     Arc::new(Submission {
         state: State::Completed,
         started_at: Some(end),

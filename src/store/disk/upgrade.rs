@@ -3,15 +3,29 @@
 //! Whoever changes what `tables` says adds a step to [`STEPS`] that turns the format before into the new one. All steps
 //! and the new number are one transaction: a file is never between two formats.
 
-use redb::{Database, Error, ReadableDatabase, TableError, WriteTransaction};
+use redb::{Database, Error, ReadableDatabase, ReadableTable, TableError, WriteTransaction};
 
-use super::tables::{FORMAT, META, Tables};
+use super::tables::{ARRIVALS, FORMAT, META, Record, SUBMISSIONS, Tables, decode};
+use crate::model::JobId;
 
 /// Turns one format into the next.
 pub(super) type Step = fn(&WriteTransaction) -> Result<(), Error>;
 
 /// The step at index `n` turns format `n + 1` into format `n + 2`.
-pub(super) const STEPS: &[Step] = &[];
+pub(super) const STEPS: &[Step] = &[arrivals];
+
+/// Format 2: jobs and reports say more, each of it optional, but a service that does not know it must not run such a job;
+/// and everything that is kept can be listed in the order of arrival. A record that cannot be read is not listed.
+fn arrivals(transaction: &WriteTransaction) -> Result<(), Error> {
+    let (submissions, mut arrivals) = (transaction.open_table(SUBMISSIONS)?, transaction.open_table(ARRIVALS)?);
+    for entry in submissions.iter()? {
+        let (id, record) = entry?;
+        if let Ok(record) = decode::<Record>(JobId::of(id.value()), record.value()) {
+            arrivals.insert(record.place, id.value())?;
+        }
+    }
+    Ok(())
+}
 
 /// What the file says of its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

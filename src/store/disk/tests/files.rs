@@ -2,7 +2,7 @@
 
 use redb::{Builder, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::super::tables::{FORMAT, META};
+use super::super::tables::{ARRIVALS, FORMAT, META};
 use super::super::upgrade::{Format, format, upgrade};
 use super::*;
 
@@ -50,7 +50,7 @@ async fn a_newer_format_is_left_alone() {
     let before = fs::read(disk.file()).unwrap();
     let why = refusal(&mut disk);
     assert!(
-        why.contains("newer casemate (format 1000, this one knows 1)") && why.contains("move the file away"),
+        why.contains("newer casemate (format 1000, this one knows 2)") && why.contains("move the file away"),
         "{why}"
     );
     let after = Builder::new().open(disk.file()).unwrap();
@@ -159,6 +159,31 @@ async fn an_older_file_is_brought_up_step_by_step_or_not_at_all() {
     upgrade(&database, 3, &[second, third]).unwrap();
     upgrade(&database, 2, &[broken, third]).unwrap();
     assert_eq!((format(&database).unwrap(), word(NEW).as_deref()), (Format::Is(3), Some("KEPT")));
+}
+
+/// The second format lists everything that is kept; the first knew no such list.
+#[tokio::test]
+async fn a_file_of_the_first_format_is_opened_and_listed() {
+    let (mut disk, first, second) = closed().await;
+    let database = Builder::new().open(disk.file()).unwrap();
+    let listed = || {
+        let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
+        let table = transaction.open_table(ARRIVALS).ok()?;
+        Some(table.iter().unwrap().map(|entry| entry.unwrap().1.value()).collect::<Vec<_>>())
+    };
+    let both = [&first, &second].map(|new| new.submission.id.number()).to_vec();
+    assert_eq!(listed(), Some(both.clone()));
+    let transaction = database.begin_write().unwrap();
+    transaction.delete_table(ARRIVALS).unwrap();
+    transaction.open_table(META).unwrap().insert(FORMAT, 1).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(listed(), None);
+    upgrade(&database, 1, upgrade::STEPS).unwrap();
+    assert_eq!((format(&database).unwrap(), listed()), (Format::Is(2), Some(both)));
+    drop(database);
+    let store = disk.open();
+    assert_eq!(store.line(0, 9).await.unwrap().len(), 1);
+    assert_eq!(store.job(second.submission.id).await.unwrap(), second.job);
 }
 
 #[tokio::test]

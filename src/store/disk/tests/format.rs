@@ -1,5 +1,5 @@
-//! A sample of what is in the file, as it was written when the format was made: it must be understood for ever. Changing a
-//! model type changes the sample. One more optional field leaves the old one readable; for anything else the format
+//! Samples of what is in the file, as each was written when its format was made: they must be understood for ever. Changing
+//! a model type changes the newest. One more optional field leaves the old one readable; for anything else the format
 //! needs a step in `upgrade`. `UPDATE_SAMPLE=1` writes it anew: only for a format that nobody has yet.
 
 use std::time::SystemTime;
@@ -7,13 +7,16 @@ use std::time::SystemTime;
 use super::super::tables::{Record, decode, encode};
 use super::*;
 
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/disk/tests/format-1.txt");
+use crate::model::{About, Elapsed, Invocation, Project, SourceFile};
+
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/disk/tests/format-");
 
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::new(seconds, 5)
 }
 
-fn values() -> (Record, Job, JobReport) {
+/// What the sample of a format holds; of the first, only what there was then.
+fn values(format: u64) -> (Record, Job, JobReport) {
     let id: JobId = "6423259c-ee14-45aa-9c90-d5e989f92aa1".parse().unwrap();
     let job = Job { id, compile: Some(limits()), ..new("int main() {}", None).job };
     let record = Record {
@@ -29,7 +32,22 @@ fn values() -> (Record, Job, JobReport) {
         bytes: 9,
     };
     let report = ended(&new("x", None), 3, RECENT).report.clone().unwrap();
-    (record, job, report)
+    if format == 1 {
+        return (record, job, report);
+    }
+    let files = vec![SourceFile { path: "a/b.h".into(), bytes: b"\xff".to_vec() }];
+    let project = Some(Project { entry: "main.c".into(), files });
+    let invocation = Invocation { args: vec!["-v".into()], env: vec![("A".into(), "1".into())] };
+    let about = Some(About {
+        runtime: "crun version 1".into(),
+        image: "gcc".into(),
+        image_digest: "00".into(),
+        streams: Streams::Separate,
+    });
+    let mut report = JobReport { about, ..report };
+    report.runs[0].evidence.elapsed = Some(Elapsed(1234));
+    report.runs[0].evidence.output.lost = [1, 2];
+    (record, Job { project, invocation, ..job }, report)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -42,17 +60,21 @@ fn unhex(text: &str) -> Vec<u8> {
 
 #[test]
 fn a_sample_of_every_format_is_understood() {
-    let (record, job, report) = values();
-    let encoded = [encode(&record), encode(&job), encode(&report)].map(|bytes| hex(&bytes.unwrap()));
-    if std::env::var_os("UPDATE_SAMPLE").is_some() {
-        fs::write(SAMPLE, encoded.join("\n") + "\n").unwrap();
+    let newest = upgrade::current(upgrade::STEPS);
+    for format in 1..=newest {
+        let (record, job, report) = values(format);
+        let sample = format!("{SAMPLES}{format}.txt");
+        if format == newest && std::env::var_os("UPDATE_SAMPLE").is_some() {
+            let encoded = [encode(&record), encode(&job), encode(&report)].map(|bytes| hex(&bytes.unwrap()));
+            fs::write(&sample, encoded.join("\n") + "\n").unwrap();
+        }
+        let sample = fs::read_to_string(sample).unwrap();
+        let kept: Vec<_> = sample.lines().map(unhex).collect();
+        let read: Record = decode(job.id, &kept[0]).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{record:?}"), "format {format}");
+        assert_eq!(decode::<Job>(job.id, &kept[1]).unwrap(), job, "format {format}");
+        assert_eq!(decode::<JobReport>(job.id, &kept[2]).unwrap(), report, "format {format}");
     }
-    let sample = fs::read_to_string(SAMPLE).unwrap();
-    let kept: Vec<_> = sample.lines().map(unhex).collect();
-    let read: Record = decode(job.id, &kept[0]).unwrap();
-    assert_eq!(format!("{read:?}"), format!("{record:?}"));
-    assert_eq!(decode::<Job>(job.id, &kept[1]).unwrap(), job);
-    assert_eq!(decode::<JobReport>(job.id, &kept[2]).unwrap(), report);
 }
 
 #[test]

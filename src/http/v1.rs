@@ -1,0 +1,66 @@
+//! The routes below `/v1/`: the same submissions as those of the Monaco routes, with all that can be said about one. JSON
+//! in, JSON out, problem documents for everything else.
+
+mod decode;
+mod document;
+pub mod problem;
+mod query;
+mod submissions;
+mod verdict;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+
+use super::problem::Problem;
+use super::reply::Reply;
+use super::routes::{Client, canonical};
+use crate::model::JobId;
+
+/// What all paths below it have in common.
+pub const PREFIX: &str = "/v1/";
+
+/// The paths that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// All submissions.
+    Submissions,
+    /// One of them; `None` for an id that we never gave out.
+    Submission(Option<JobId>),
+}
+
+impl Route {
+    /// The route of a path.
+    pub fn of(path: &str) -> Option<Self> {
+        let rest = path.strip_prefix(PREFIX)?;
+        match rest.split_once('/') {
+            None if rest == "submissions" => Some(Self::Submissions),
+            Some(("submissions", id)) if !id.contains('/') => Some(Self::Submission(canonical(id.as_bytes()))),
+            _ => None,
+        }
+    }
+
+    /// The methods that it knows.
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::Submissions => "POST, OPTIONS",
+            Self::Submission(_) => "GET, DELETE, OPTIONS",
+        }
+    }
+}
+
+/// Answers a request whose method the route knows.
+///
+/// # Errors
+/// Every problem, to be told as [`problem::reply`] does.
+pub async fn answer(client: &Client, route: Route, request: Request<Incoming>) -> Result<Reply, Problem> {
+    match route {
+        Route::Submissions => submissions::submit(client, request).await,
+        Route::Submission(id) => {
+            let id = id.ok_or(Problem::UnknownId)?;
+            match *request.method() {
+                Method::DELETE => submissions::cancel(client, id).await,
+                _ => submissions::show(client, id, request.uri().query().unwrap_or_default()).await,
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A submission as the routes below `/v1/` show it. The types are the form of the JSON; what a step printed stands in it as
+//! a [`Slot`] until the whole is cut into parts, so that output never lies in memory twice.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use uuid::Uuid;
+
+use super::verdict::{self, ending};
+use crate::http::printed::{Printed, Step as At, Stream, kept};
+use crate::http::reply::Part;
+use crate::model::{
+    About, Bound, Bounds, Enforcer, JobId, JobReport, StepReport, Streams, Submission, Verdict, WaitStatus,
+};
+use crate::report::bounds;
+
+/// A submission, at any time.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    id: JobId,
+    status: &'static str,
+    language: &'a str,
+    queued_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    /// From acceptance to the start of work, or to the end where there was none.
+    queue_us: Option<u64>,
+    /// From the start of work to the end: containers, compilation and all.
+    run_us: Option<u64>,
+    /// Once it has ended.
+    #[serde(flatten)]
+    end: Option<End<'a>>,
+}
+
+/// What is known once it has ended.
+#[derive(Debug, Serialize)]
+struct End<'a> {
+    verdict: &'static str,
+    /// The limit behind the verdict.
+    limit: Option<&'static str>,
+    /// What went wrong on the service's side.
+    error: Option<String>,
+    /// All steps together; memory is that of the step that held most.
+    wall_us: Option<u64>,
+    cpu_us: Option<u64>,
+    memory_bytes: Option<u64>,
+    streams: Option<Streams>,
+    runtime: Option<&'a str>,
+    image: Option<Image<'a>>,
+    compile: Option<Step>,
+    run: Option<Step>,
+}
+
+#[derive(Debug, Serialize)]
+struct Image<'a> {
+    name: &'a str,
+    digest: &'a str,
+}
+
+/// One step.
+#[derive(Debug, Serialize)]
+struct Step {
+    verdict: &'static str,
+    limit: Option<&'static str>,
+    exit_status: Option<u8>,
+    signal: Option<String>,
+    stdout: Slot,
+    stdout_encoding: Encoding,
+    stdout_truncated: bool,
+    stderr: Slot,
+    stderr_encoding: Encoding,
+    stderr_truncated: bool,
+    /// Bytes printed, kept or not.
+    output_bytes: u64,
+    wall_us: Option<u64>,
+    cpu_us: Option<u64>,
+    memory_bytes: Option<u64>,
+    limits: Limits,
+    /// Limits that can be passed on this machine.
+    not_enforced: Vec<&'static str>,
+}
+
+/// How bytes stand in a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Encoding {
+    #[serde(rename = "utf-8")]
+    Utf8,
+    #[serde(rename = "base64")]
+    Base64,
+}
+
+/// Every limit of a step, by the names that requests have.
+#[derive(Debug, Serialize)]
+struct Limits {
+    wall_ms: Limit,
+    cpu_ms: Limit,
+    cpu_percent: Option<Limit>,
+    memory_bytes: Limit,
+    processes: Limit,
+    open_files: Limit,
+    stack_bytes: Limit,
+    file_bytes: Limit,
+    output_bytes: Limit,
+    tmp_bytes: Limit,
+    tmp_inodes: Limit,
+}
+
+/// One of them. What nobody could tell is null.
+#[derive(Debug, Serialize)]
+struct Limit {
+    limit: u64,
+    used: Option<u64>,
+    enforced_by: Enforcer,
+    fired: Option<bool>,
+}
+
+/// A place for output: a text that occurs nowhere else in the document.
+#[derive(Debug)]
+struct Slot(String);
+
+impl Serialize for Slot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Where the slots of a document are.
+struct Slots {
+    /// Nobody who submits can know it.
+    secret: String,
+    parts: Vec<Part>,
+}
+
+impl Slots {
+    fn new() -> Self {
+        Self { secret: Uuid::new_v4().simple().to_string(), parts: Vec::new() }
+    }
+
+    /// A place for one stream of a step.
+    fn take(&mut self, step: &StepReport, printed: Printed) -> (Slot, Encoding) {
+        let text = std::str::from_utf8(kept(step, printed.stream)).is_ok();
+        self.parts.push(if text { Part::Text(printed) } else { Part::Base64(printed) });
+        (Slot(self.secret.clone()), if text { Encoding::Utf8 } else { Encoding::Base64 })
+    }
+
+    /// The document cut at its slots, which stand in it in the order in which they were taken.
+    fn cut(self, json: &str) -> Vec<Part> {
+        let mut parts = Vec::with_capacity(2 * self.parts.len() + 1);
+        let mut between = json.split(&self.secret).map(|text| Part::Json(text.as_bytes().to_vec()));
+        parts.extend(between.next());
+        for (slot, json) in self.parts.into_iter().zip(between) {
+            parts.extend([slot, json]);
+        }
+        parts
+    }
+}
+
+/// The parts of a submission's document, and how many bytes of output they name.
+///
+/// # Errors
+/// None that can happen: every value has a form in JSON.
+pub fn parts(submission: &Submission) -> serde_json::Result<Vec<Part>> {
+    let mut slots = Slots::new();
+    let mut json = serde_json::to_string(&document(submission, &mut slots))?;
+    json.push('\n');
+    Ok(slots.cut(&json))
+}
+
+fn document<'a>(submission: &'a Submission, slots: &mut Slots) -> Document<'a> {
+    let Submission { id, language, state, queued_at, started_at, completed_at, report } = submission;
+    Document {
+        id: *id,
+        status: state.as_str(),
+        language,
+        queued_at: moment(*queued_at),
+        started_at: started_at.map(moment),
+        ended_at: completed_at.map(moment),
+        queue_us: started_at.or(*completed_at).map(|at| microseconds(*queued_at, at)),
+        run_us: started_at.zip(*completed_at).map(|(from, to)| microseconds(from, to)),
+        end: report.as_ref().map(|report| end(report, slots)),
+    }
+}
+
+fn end<'a>(report: &'a JobReport, slots: &mut Slots) -> End<'a> {
+    let how = ending(report);
+    let steps = || report.compile.iter().chain(&report.runs).map(|step| &step.evidence);
+    let about = report.about.as_ref();
+    End {
+        verdict: how.verdict,
+        limit: how.step.and_then(|step| step.of(report)).and_then(|step| verdict::limit(step.verdict)),
+        error: how.fault.map(|fault| fault.to_string()),
+        wall_us: total(steps().map(|seen| seen.elapsed.map(|t| t.0))),
+        cpu_us: total(steps().map(|seen| seen.cpu_time.map(|t| t.0))),
+        memory_bytes: steps().filter_map(|seen| seen.memory_peak.map(|b| b.0)).max(),
+        streams: about.map(|about| about.streams),
+        runtime: about.map(|about| about.runtime.as_str()),
+        image: about.map(|About { image, image_digest, .. }| Image { name: image, digest: image_digest }),
+        compile: report.compile.as_ref().map(|compile| step(compile, At::Compile, slots)),
+        run: report.runs.first().map(|run| step(run, At::Run(0), slots)),
+    }
+}
+
+/// Absent when one of them is, or when there is none: a sum of what is not known is not known.
+fn total(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    let all: Option<Vec<u64>> = values.collect();
+    all.filter(|all| !all.is_empty()).map(|all| all.iter().sum())
+}
+
+fn step(report: &StepReport, at: At, slots: &mut Slots) -> Step {
+    let evidence = &report.evidence;
+    let (stdout, stdout_encoding) = slots.take(report, Printed { step: at, stream: Stream::Out });
+    let (stderr, stderr_encoding) = slots.take(report, Printed { step: at, stream: Stream::Err });
+    let bounds = bounds(report);
+    Step {
+        verdict: verdict::word(report.verdict),
+        limit: verdict::limit(report.verdict),
+        exit_status: exit_status(report),
+        signal: match evidence.wait {
+            Some(WaitStatus::Signaled(number)) => Some(verdict::signal(number)),
+            _ => None,
+        },
+        stdout,
+        stdout_encoding,
+        stdout_truncated: evidence.output.lost[0] > 0,
+        stderr,
+        stderr_encoding,
+        stderr_truncated: evidence.output.lost[1] > 0,
+        output_bytes: evidence.output.seen,
+        wall_us: evidence.elapsed.map(|t| t.0),
+        cpu_us: evidence.cpu_time.map(|t| t.0),
+        memory_bytes: evidence.memory_peak.map(|b| b.0),
+        limits: limits(&bounds),
+        not_enforced: bounds.weak().into_iter().map(on_the_wire).collect(),
+    }
+}
+
+/// As the program itself had it, whatever the verdict; what was killed has none.
+const fn exit_status(report: &StepReport) -> Option<u8> {
+    match (report.evidence.wait, report.verdict) {
+        (Some(WaitStatus::Exited(status)), _) => Some(status),
+        (None, Verdict::ExitStatus(status) | Verdict::CompileError(status)) => Some(status),
+        _ => None,
+    }
+}
+
+fn limits(bounds: &Bounds) -> Limits {
+    Limits {
+        wall_ms: limit(bounds.wall, |t| t.0),
+        // Rounded up: what was used is never less than what is shown of it.
+        cpu_ms: limit(bounds.cpu_time, |t| t.0.div_ceil(1000)),
+        cpu_percent: bounds.cpu_share.map(|share| limit(share, |share| share.0.into())),
+        memory_bytes: limit(bounds.memory, |b| b.0),
+        processes: limit(bounds.pids, |n| n.0.into()),
+        open_files: limit(bounds.open_files, |n| n.0.into()),
+        stack_bytes: limit(bounds.stack, |b| b.0),
+        file_bytes: limit(bounds.file_size, |b| b.0),
+        output_bytes: limit(bounds.output, |b| b.0),
+        tmp_bytes: limit(bounds.tmp, |b| b.0),
+        tmp_inodes: limit(bounds.tmp_inodes, |n| n.0),
+    }
+}
+
+fn limit<T>(bound: Bound<T>, number: impl Fn(T) -> u64) -> Limit {
+    let Bound { bound, used, enforced_by, fired } = bound;
+    Limit { limit: number(bound), used: used.map(number), enforced_by, fired }
+}
+
+/// The names of [`Bounds`] as requests have them.
+fn on_the_wire(name: &'static str) -> &'static str {
+    match name {
+        "wall" => "wall_ms",
+        "cpu_time" => "cpu_ms",
+        "cpu_share" => "cpu_percent",
+        "memory" => "memory_bytes",
+        "pids" => "processes",
+        "stack" => "stack_bytes",
+        "file_size" => "file_bytes",
+        "output" => "output_bytes",
+        "tmp" => "tmp_bytes",
+        other => other,
+    }
+}
+
+const MOMENT: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// RFC 3339, UTC, microseconds.
+fn moment(time: SystemTime) -> String {
+    // Only a year beyond 9999 cannot be shown so.
+    OffsetDateTime::from(time).format(MOMENT).unwrap_or_default()
+}
+
+fn microseconds(from: SystemTime, to: SystemTime) -> u64 {
+    let span = to.duration_since(from).unwrap_or(Duration::ZERO);
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,271 @@
+//! A submission of the second kind of route: what a client may say about a job, before it is known whether it may.
+
+use std::collections::BTreeSet;
+
+use super::{Admission, ceilings};
+use crate::model::{Invocation, Job, JobId, LimitsPatch, LimitsWanted, Project, Refusal, Run, SourceFile, Streams};
+
+/// Files of one program.
+const FILES: usize = 256;
+/// A file's path, in bytes; within what `/code` and every language's commands leave of a path (PATH_MAX).
+const PATH: usize = 512;
+/// Paths of all files together, in bytes: they are words of a command line.
+const PATHS: usize = 32 << 10;
+/// Names in one path.
+const DEPTH: usize = 16;
+/// The longest name of a file on Linux (path_resolution(7), NAME_MAX).
+const NAME: usize = 255;
+/// Arguments.
+const ARGUMENTS: usize = 256;
+/// Arguments together, and the environment together, in bytes: with a program of 128 KiB as an argument beside them they
+/// fit into what a container takes (`rootfs-build/init/init.rs`).
+const WORDS: usize = 32 << 10;
+/// Variables of the environment.
+const VARIABLES: usize = 128;
+
+/// What a client sent, decoded.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The name of a language.
+    pub language: String,
+    /// The program.
+    pub program: Program,
+    /// Standard input.
+    pub stdin: Vec<u8>,
+    /// How it is called.
+    pub invocation: Invocation,
+    /// Limits of the compile step.
+    pub compile: Option<LimitsWanted>,
+    /// Limits of the run.
+    pub run: Option<LimitsWanted>,
+    /// How output is captured.
+    pub streams: Streams,
+}
+
+/// A program, in one piece or in several.
+#[derive(Clone, Debug)]
+pub enum Program {
+    /// In one.
+    Source(String),
+    /// In several files, by path. One alone need not be named as the one that the program begins with.
+    Files(Vec<SourceFile>, Option<String>),
+}
+
+impl Admission {
+    /// The complete job, with a new id.
+    ///
+    /// # Errors
+    /// [`Refusal::BadValue`] and [`Refusal::OutOfRange`], naming the field.
+    pub fn complete(&self, draft: Draft) -> Result<Job, Refusal> {
+        let Draft { language, program, stdin, invocation, compile, run, streams } = draft;
+        let Some((own_compile, own_run)) = self.limits(&language) else {
+            let remedy = format!("name one of {}", self.catalogue.names().join(", "));
+            return Err(bad("language", &language, remedy));
+        };
+        let (source, project) = match program {
+            Program::Source(source) => (source, None),
+            Program::Files(files, entry) => {
+                let (source, project) = project(files, entry)?;
+                (source, Some(project))
+            }
+        };
+        check_words(&invocation)?;
+        let within = |wanted: Option<LimitsWanted>, path: &str, own, ceilings: &LimitsPatch| {
+            ceilings::within(&wanted.unwrap_or_default(), path, &own, ceilings)
+        };
+        let compile = match (compile, own_compile) {
+            (Some(_), None) => {
+                let remedy = format!("leave it out: {language} is not compiled");
+                return Err(bad("limits.compile", "", remedy));
+            }
+            (wanted, own) => {
+                own.map(|own| within(wanted, "limits.compile", own, &self.ceilings.compile)).transpose()?
+            }
+        };
+        let limits = within(run, "limits.run", own_run, &self.ceilings.run)?;
+        let runs = vec![Run { stdin, limits }];
+        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation })
+    }
+}
+
+fn bad(field: impl Into<String>, value: &str, remedy: impl Into<String>) -> Refusal {
+    Refusal::BadValue { field: field.into(), value: value.to_owned(), remedy: remedy.into() }
+}
+
+/// The text of the file that the program begins with, and where everything lies.
+fn project(mut files: Vec<SourceFile>, entry: Option<String>) -> Result<(String, Project), Refusal> {
+    check_paths(&files)?;
+    let entry = match (entry, &files[..]) {
+        (Some(entry), _) => entry,
+        (None, [only]) => only.path.clone(),
+        (None, _) => return Err(bad("entry", "", "name the path of the file that the program begins with")),
+    };
+    let Some(at) = files.iter().position(|file| file.path == entry) else {
+        return Err(bad("entry", &entry, "name the path of one of `files`"));
+    };
+    let first = files.swap_remove(at);
+    let Ok(source) = String::from_utf8(first.bytes) else {
+        return Err(bad(format!("files[{entry:?}]"), "", "the file that the program begins with must be UTF-8"));
+    };
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok((source, Project { entry, files }))
+}
+
+fn check_paths(files: &[SourceFile]) -> Result<(), Refusal> {
+    let refuse = |path: &str, remedy: &str| Err(bad(format!("files[{path:?}]"), path, remedy));
+    if files.is_empty() {
+        return Err(bad("files", "{}", "give at least one file, or `source`"));
+    }
+    if files.len() > FILES {
+        return Err(bad("files", &files.len().to_string(), format!("give at most {FILES} files")));
+    }
+    let mut taken = BTreeSet::new();
+    for SourceFile { path, .. } in files {
+        let names: Vec<&str> = path.split('/').collect();
+        let plain = |name: &&str| !name.is_empty() && *name != "." && *name != ".." && name.len() <= NAME;
+        if !names.iter().all(plain) || path.chars().any(char::is_control) {
+            return refuse(
+                path,
+                "give a path below /code: names between slashes, without `.`, `..` and control characters",
+            );
+        }
+        if path.len() > PATH || names.len() > DEPTH {
+            return refuse(path, &format!("give a path of at most {PATH} bytes and {DEPTH} names"));
+        }
+        if !taken.insert(path.as_str()) {
+            return refuse(path, "give each path once");
+        }
+    }
+    let inside = |path: &&str| path.match_indices('/').any(|(at, _)| taken.contains(&path[..at]));
+    if let Some(path) = taken.iter().find(|path| inside(path)) {
+        return refuse(path, "another path is a file where this one needs a directory");
+    }
+    let all: usize = taken.iter().map(|path| path.len()).sum();
+    if all > PATHS {
+        return Err(bad("files", &all.to_string(), format!("all paths together may have {PATHS} bytes")));
+    }
+    Ok(())
+}
+
+/// What a command line and an environment can hold (execve(2)): no NUL, a bounded size.
+fn check_words(invocation: &Invocation) -> Result<(), Refusal> {
+    let Invocation { args, env } = invocation;
+    if args.len() > ARGUMENTS {
+        return Err(bad("args", &args.len().to_string(), format!("give at most {ARGUMENTS} arguments")));
+    }
+    if let Some(at) = args.iter().position(|word| word.contains('\0')) {
+        return Err(bad(format!("args[{at}]"), &args[at], "an argument cannot contain a NUL"));
+    }
+    if env.len() > VARIABLES {
+        return Err(bad("env", &env.len().to_string(), format!("give at most {VARIABLES} variables")));
+    }
+    for (name, value) in env {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(bad(format!("env[{name:?}]"), name, "a name has ASCII letters, digits and _, no digit first"));
+        }
+        if value.contains('\0') {
+            return Err(bad(format!("env[{name:?}]"), value, "a value cannot contain a NUL"));
+        }
+    }
+    let sizes = [
+        ("args", args.iter().map(|word| word.len() + 1).sum::<usize>()),
+        ("env", env.iter().map(|(name, value)| name.len() + value.len() + 2).sum()),
+    ];
+    match sizes.into_iter().find(|(_, size)| *size > WORDS) {
+        Some((field, size)) => Err(bad(field, &size.to_string(), format!("all of it together may have {WORDS} bytes"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::admission;
+    use super::*;
+
+    fn draft(program: Program) -> Draft {
+        let (invocation, streams) = (Invocation::default(), Streams::Separate);
+        Draft { language: "c".into(), program, stdin: b"in".to_vec(), invocation, compile: None, run: None, streams }
+    }
+
+    fn files(paths: &[&str], entry: Option<&str>) -> Draft {
+        let files = paths.iter().map(|path| SourceFile { path: (*path).into(), bytes: b"x".to_vec() }).collect();
+        draft(Program::Files(files, entry.map(Into::into)))
+    }
+
+    fn refused(draft: Draft) -> (String, String) {
+        match admission().complete(draft) {
+            Err(Refusal::BadValue { field, remedy, .. }) => (field, remedy),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_draft_becomes_a_job_with_the_limits_of_the_settings() {
+        let wanted = LimitsWanted { wall_ms: Some(1500), ..LimitsWanted::default() };
+        let job = admission().complete(Draft { run: Some(wanted), ..draft(Program::Source("x".into())) }).unwrap();
+        assert_eq!((job.runs[0].limits.wall.0, job.runs[0].stdin.as_slice()), (1500, &b"in"[..]));
+        // As the settings have it.
+        assert_eq!(job.runs[0].limits.memory.0, 50 << 20);
+        let job = admission().complete(files(&["b.c", "a.c"], Some("b.c"))).unwrap();
+        let project = job.project.unwrap();
+        assert_eq!((job.source.as_str(), project.entry.as_str(), project.files[0].path.as_str()), ("x", "b.c", "a.c"));
+        assert_eq!(admission().complete(files(&["only.c"], None)).unwrap().project.unwrap().entry, "only.c");
+    }
+
+    #[test]
+    fn paths() {
+        let long = "x".repeat(256);
+        let deep = "d/".repeat(16) + "x";
+        for path in ["", "/a", "a/", "a//b", ".", "a/../b", "..", "./a", "a\nb", "a\0", &long, &deep] {
+            let (field, remedy) = refused(files(&["ok.c", path], Some("ok.c")));
+            assert!(field.starts_with("files[") && !remedy.is_empty(), "{path:?}: {field} {remedy}");
+        }
+        for paths in [&["a", "a"][..], &["a", "a/b"], &["a", "a-b", "a/b/c"]] {
+            refused(files(paths, Some("a")));
+        }
+        for entry in [None, Some("x"), Some("/code/a.c")] {
+            assert_eq!(refused(files(&["a.c", "b.c"], entry)).0, "entry");
+        }
+        assert_eq!(refused(files(&[], None)).0, "files");
+        let many: Vec<String> = (0..257).map(|n| n.to_string()).collect();
+        assert_eq!(refused(files(&many.iter().map(String::as_str).collect::<Vec<_>>(), Some("1"))).0, "files");
+        let latin = SourceFile { path: "a.c".into(), bytes: b"\xff".to_vec() };
+        assert!(refused(draft(Program::Files(vec![latin], None))).1.contains("UTF-8"));
+    }
+
+    #[test]
+    fn words_of_a_command_line() {
+        let with = |args: &[&str], env: &[(&str, &str)]| {
+            let args = args.iter().map(|&word| word.to_owned()).collect();
+            let env = env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Draft { invocation: Invocation { args, env }, ..draft(Program::Source("x".into())) }
+        };
+        assert!(admission().complete(with(&["", "-x", "ä\n"], &[("_A1", "x=y")])).is_ok());
+        let long = "x".repeat(WORDS);
+        for (draft, field) in [
+            (with(&["a\0"], &[]), "args[0]"),
+            (with(&[&long], &[]), "args"),
+            (with(&["x"; 257], &[]), "args"),
+            (with(&[], &[("1A", "")]), "env[\"1A\"]"),
+            (with(&[], &[("", "")]), "env[\"\"]"),
+            (with(&[], &[("A=B", "")]), "env[\"A=B\"]"),
+            (with(&[], &[("A", "\0")]), "env[\"A\"]"),
+            (with(&[], &[("A", &long)]), "env"),
+        ] {
+            assert_eq!(refused(draft).0, field);
+        }
+    }
+
+    #[test]
+    fn what_the_language_has_not() {
+        let python = Draft {
+            language: "python".into(),
+            compile: Some(LimitsWanted::default()),
+            ..draft(Program::Source("x".into()))
+        };
+        assert_eq!(refused(python).0, "limits.compile");
+        let ruby = Draft { language: "ruby".into(), ..draft(Program::Source("x".into())) };
+        assert_eq!(refused(ruby), ("language".into(), "name one of c, python".into()));
+    }
+}
