@@ -17,6 +17,35 @@ const NOT_CALLED: [&str; 7] = ["exit", "exit_group", "fork", "vfork", "pause", "
 /// Allowed, and the kernel itself has none with such arguments.
 const KERNEL_ENOSYS: [&str; 1] = ["futex"];
 
+/// Allowed, and not known to kernels before this one.
+const SINCE: [(&str, (u32, u32)); 4] = [
+    ("process_mrelease", (5, 15)),
+    ("futex_waitv", (5, 16)),
+    ("set_mempolicy_home_node", (5, 17)),
+    ("fchmodat2", (6, 6)),
+];
+
+/// Whether a kernel of this release knows a call.
+fn known(name: &str, release: &str) -> bool {
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let release = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    SINCE.iter().all(|(call, since)| *call != name || release >= *since)
+}
+
+#[test]
+fn calls_are_as_old_as_their_kernel() {
+    for (name, release, wanted) in [
+        ("fchmodat2", "6.1.0-31-cloud-amd64", false),
+        ("fchmodat2", "6.6.0", true),
+        ("fchmodat2", "6.18.44-x", true),
+        ("fchmodat2", "7.0", true),
+        ("futex_waitv", "5.10.0-9", false),
+        ("openat", "5.10.0-9", true),
+    ] {
+        assert_eq!(known(name, release), wanted, "{name} on {release}");
+    }
+}
+
 /// Allowed, and the kernel itself refuses for want of a capability.
 const KERNEL_EPERM: [&str; 3] = ["setgroups", "mknod", "mknodat"];
 
@@ -27,6 +56,7 @@ const NOT_FILTERED: [(u64, i32); 2] = [(335, -4), (336, 6)];
 
 fn every_call_does_what_the_profile_says(runtime: Runtime) {
     needs!(Need::Resolver, Need::Sandbox(runtime));
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
     for profile in names() {
         let filter = filter(&profile);
         let names = numbers(&filter);
@@ -49,7 +79,8 @@ fn every_call_does_what_the_profile_says(runtime: Runtime) {
                 Some(errno) => seen == errno || NOT_FILTERED.contains(&(call.number, seen)),
                 None => {
                     let by_kernel = |errno, list: &[&str]| seen != errno || list.contains(&call.label.as_str());
-                    seen != -SIGSYS && by_kernel(ENOSYS, &KERNEL_ENOSYS) && by_kernel(EPERM, &KERNEL_EPERM)
+                    let too_old = seen == ENOSYS && !known(&call.label, &release);
+                    too_old || seen != -SIGSYS && by_kernel(ENOSYS, &KERNEL_ENOSYS) && by_kernel(EPERM, &KERNEL_EPERM)
                 }
             };
             if !right {
@@ -105,6 +136,7 @@ fn arguments_decide_where_they_should(runtime: Runtime) {
         }
     }
     let calls: Vec<Call> = rows.iter().map(|(_, _, call)| call.clone()).collect();
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
     for profile in names() {
         let filter = filter(&profile);
         let mut wrong = Vec::new();
@@ -119,6 +151,7 @@ fn arguments_decide_where_they_should(runtime: Runtime) {
         for ((row, argument, call), seen) in rows.iter().zip(probe(runtime, &profile, &calls)) {
             let wanted = row.wanted(&profile, *argument);
             let by_kernel = seen == EPERM && kernel_refuses(row.name, *argument);
+            let by_kernel = by_kernel || seen == ENOSYS && !known(row.name, &release);
             let right = wanted.map_or((seen != ENOSYS && seen != EPERM) || by_kernel, |errno| seen == errno);
             if !right {
                 wrong.push(format!("{}: {seen}, the table says {wanted:?}", call.label));
