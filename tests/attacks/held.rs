@@ -7,6 +7,7 @@ use super::bait::Bait;
 use super::collection::{Attack, attacks};
 use super::header::breached;
 use super::languages::Languages;
+use super::pulse::Pulse;
 use super::wrapper::Wrapper;
 use crate::support::table::show;
 use crate::support::{Runtime, Seen, Server, Settings, scale};
@@ -99,6 +100,7 @@ fn carry_out(runtime: Runtime, plan: impl Fn(&Attack) -> Vec<(Vec<&'static str>,
         client.submit(&trial.language, &trial.attack.source, header.port.then_some(port.as_str()))
     };
     let all = |trial: &Trial| (0..trial.attack.header.copies).map(|_| submit(trial)).collect::<Vec<_>>();
+    let pulse = Pulse::of(client, client.submit("python", "print('well')", None));
     let ids: Vec<Vec<String>> = trials.iter().map(all).collect();
     let began = Instant::now();
     let deadline = began + scale::patience(Duration::from_secs(300));
@@ -119,6 +121,7 @@ fn carry_out(runtime: Runtime, plan: impl Fn(&Attack) -> Vec<(Vec<&'static str>,
             bad.push((trial, wrong));
         }
     }
+    pulse.was_quick();
     println!("{runtime:?}: {} trials in {:?}", trials.len(), began.elapsed());
     let report: String = bad.iter().map(|(trial, wrong)| format!("  {}: {}\n", trial.name(), wrong.told)).collect();
     assert!(

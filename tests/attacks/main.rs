@@ -16,5 +16,6 @@ mod held;
 mod languages;
 mod layers;
 mod outside;
+mod pulse;
 mod removal;
 mod wrapper;
