@@ -20,7 +20,7 @@ pub const NO_CORE: u64 = 1;
 pub enum RlimitError {
     /// A crash in a job would start a program outside.
     #[error(
-        "a crash would start a program outside the sandbox: {CORE_PATTERN} begins with `|`, and the hard limit of core \
+        "a crash would start a program outside the sandbox: {CORE_PATTERN} begins with `|` or `@`, and the hard limit of core \
          files is 0, where 1 would keep jobs from it: start the service with a hard limit of 1 byte or more \
          (LimitCORE=infinity in a unit; sudo sets 0 unless sudoers has `Defaults rlimit_core=user`), or give \
          kernel.core_pattern the name of a file"
@@ -70,7 +70,8 @@ pub fn core_limit() -> Result<u64, RlimitError> {
 
 fn choose(hard: u64, pattern: &[u8]) -> Result<u64, RlimitError> {
     match (hard, pattern.first()) {
-        (0, Some(b'|')) => Err(RlimitError::Core),
+        // A socket, since kernel 6.16, is a program that listens.
+        (0, Some(b'|' | b'@')) => Err(RlimitError::Core),
         (hard, _) => Ok(hard.min(NO_CORE)),
     }
 }
@@ -110,6 +111,7 @@ mod tests {
             (0, "core\n", Some(0)),
             (0, "\n", Some(0)),
             (0, "|/bin/true\n", None),
+            (0, "@/run/coredump.socket\n", None),
         ] {
             assert_eq!(choose(hard, pattern.as_bytes()).ok(), expected, "{hard} {pattern:?}");
         }

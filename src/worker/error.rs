@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::workdir::WorkdirError;
 use crate::bundle::init;
 use crate::cgroup::CgroupError;
+use crate::host::rlimits::RlimitError;
 use crate::model::Fault;
 use crate::runtime::RuntimeError;
 
@@ -33,6 +34,9 @@ pub enum StepError {
     /// See the source.
     #[error("a limit is not in force")]
     Limits(#[source] CgroupError),
+    /// What the machine does with a crash has changed since the start.
+    #[error("jobs cannot have their limits any more")]
+    Rlimit(#[from] RlimitError),
     /// See the source.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -68,7 +72,7 @@ impl StepError {
     /// What a client is told of it.
     pub(super) const fn fault(&self) -> Fault {
         match self {
-            Self::Limits(_) => Fault::Limits,
+            Self::Limits(_) | Self::Rlimit(_) => Fault::Limits,
             Self::Runtime(_) => Fault::Runtime,
             Self::Report(_) | Self::Undead | Self::Output(_) | Self::Unexplained(_) => Fault::NoEvidence,
             _ => Fault::Prepare,

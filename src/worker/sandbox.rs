@@ -20,6 +20,7 @@ use super::workdir::{CodeFile, Workdir};
 use crate::cgroup::Delegation;
 use crate::config::StepPatches;
 use crate::host::ids::IdBlocks;
+use crate::host::rlimits;
 use crate::host::stage::Stage;
 use crate::language::{Language, Languages, Program, StepPlan};
 use crate::model::{About, Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict};
@@ -240,6 +241,10 @@ impl Here<'_> {
         handover: &Handover<'_>,
     ) -> Result<StepReport, StepError> {
         let (sandbox, name) = (self.sandbox, &self.job.language);
+        // With 0 only the pattern keeps a crash from starting something outside, and somebody may change that.
+        if sandbox.core == 0 {
+            rlimits::core_limit()?;
+        }
         // A compiler's words are kept in their order; so what one route has compiled serves the others.
         let streams = if kind == StepKind::Compile { Streams::Merged } else { self.job.streams };
         // A container that waits has its environment already.

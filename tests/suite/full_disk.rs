@@ -7,6 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount, umount};
+use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::support::machine::Place;
 use crate::support::{Runtime, Server, Settings, account};
@@ -51,6 +53,12 @@ impl Promising {
         run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(at.path()));
         account::give(at.path());
         Self { beneath, at }
+    }
+
+    /// Forgets all that is in memory alone.
+    fn remount(&self) {
+        umount(self.at.path()).expect("nobody uses it");
+        run(Command::new("mount").args(["-o", "loop"]).arg(self.beneath.0.path().join("image")).arg(self.at.path()));
     }
 
     /// Takes what it has but not what it says that it has.
@@ -189,4 +197,49 @@ fn a_failing_sync_is_waited_for(runtime: Runtime) {
     drop(server);
 }
 
-under_both_runtimes!(a_full_disk_is_waited_for, a_failing_sync_is_waited_for);
+/// After a failed sync the kernel shows what it has dropped as if it were on the disk (fsync(2)). A service that starts then
+/// must not build upon that.
+fn what_a_failed_sync_has_dropped_is_not_built_upon(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime), Need::Root, Need::LoopDevice);
+    let disk = Promising::new();
+    let home = tempfile::Builder::new().prefix("home").tempdir_in(disk.at.path()).expect("a home");
+    account::give(home.path());
+    let settings = Settings::new(runtime).set("MAX_WORKERS", 1);
+    let first = Server::start_at(&settings, home);
+    let before = first.client().run("python", "print('before')", None).result;
+    let client = first.client();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let running = client.submit("python", "import time\ntime.sleep(1)\nprint('y' * 3000000)", None);
+    client.until(&running, deadline, |state| state == "running").expect("a start");
+    fill(&disk.stuff());
+    // Its ending was written, a sync failed, and another one.
+    while !first.log().contains("the store still cannot be written") {
+        assert!(Instant::now() < deadline, "{}", first.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let home = first.leave(Signal::SIGKILL);
+
+    fs::remove_file(disk.stuff()).expect("room again");
+    let second = Server::start_at(&settings, home);
+    let id = |result: &Value| result["id"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(second.client().result(&id(&before)), before);
+    let running = second.client().finish(&running, deadline).expect("an end").result;
+    let after: Vec<Value> = (0..5)
+        .map(|n| second.client().run("python", &format!("print({n}) #{}", "z".repeat(200_000)), None).result)
+        .collect();
+    let home = second.leave(Signal::SIGKILL);
+
+    disk.remount();
+    let third = Server::start_at(&settings, home);
+    for result in [&before, &running].into_iter().chain(&after) {
+        assert!(third.client().result(&id(result)) == *result, "{}", id(result));
+    }
+    // Its home lies on the disk.
+    drop(third);
+}
+
+under_both_runtimes!(
+    what_a_failed_sync_has_dropped_is_not_built_upon,
+    a_full_disk_is_waited_for,
+    a_failing_sync_is_waited_for
+);

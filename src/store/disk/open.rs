@@ -143,10 +143,17 @@ pub(super) fn open(path: &Path, opener: &Opener) -> Result<Opened, OpenError> {
     if !path.try_exists().map_err(file("look for", path))? {
         create(path)?;
     }
-    let mut opened = existing(path, opener)?;
+    // A service before this one may have met a sync that failed: what it wrote looks as if it were on the disk.
+    forget_pages(path);
+    let opened = existing(path, opener)?;
     bring_up(&opened.database, path, STEPS)?;
-    compact(&mut opened.database, path)?;
-    opened.sound(path)
+    let opened = opened.sound(path)?;
+    if !wasteful(&opened.database, path)? {
+        return Ok(opened);
+    }
+    opened.database.close().map_err(|error| database_error("closed", path)(error.into()))?;
+    compact(path)?;
+    existing(path, opener)
 }
 
 /// Opens a file that must be there.
@@ -173,10 +180,11 @@ pub(super) fn existing(path: &Path, opener: &Opener) -> Result<Opened, OpenError
     }
 }
 
-/// What the kernel has of the file in memory may be what could not be read. This makes it read the disk again.
+/// What the kernel has of the file in memory may be what could not be read, or what a failed sync did not get to the disk:
+/// it counts as written then (fsync(2)). This makes it read the disk again; what is still to be written stays.
 pub(super) fn forget_pages(path: &Path) {
-    let forgotten = File::open(path).map(|file| posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED));
-    if let Err(error) = forgotten {
+    let advise = |file| Ok(posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?);
+    if let Err(error) = File::open(path).and_then(advise) {
         tracing::debug!("pages of the store may be out of date: {error}");
     }
 }
@@ -209,15 +217,26 @@ pub(super) fn bring_up(database: &Database, path: &Path, steps: &[Step]) -> Resu
     }
 }
 
-/// Gives room back to the file system where most of a large file is empty.
-fn compact(database: &mut Database, path: &Path) -> Result<(), OpenError> {
+/// Whether most of a large file is empty.
+fn wasteful(database: &Database, path: &Path) -> Result<bool, OpenError> {
     let length = fs::metadata(path).map_err(file("look at", path))?.len();
     let used = used(database).map_err(database_error("read", path))?;
-    if length < SMALL || used > length / 4 {
-        return Ok(());
+    let wasteful = length >= SMALL && used <= length / 4;
+    if wasteful {
+        tracing::info!("the store is compacted: {used} of {length} bytes are in use");
     }
-    tracing::info!("the store is compacted: {used} of {length} bytes are in use");
-    database.compact().map(drop).map_err(|error| database_error("compacted", path)(error.into()))
+    Ok(wasteful)
+}
+
+/// Gives room back to the file system. What is written meanwhile need not be kept for another try: whoever meets an error
+/// here does not start, and the file is as it was.
+fn compact(path: &Path) -> Result<(), OpenError> {
+    let failed = database_error("compacted", path);
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE);
+    let mut database = builder.open(path).map_err(|error| failed(error.into()))?;
+    database.compact().map_err(|error| database_error("compacted", path)(error.into()))?;
+    database.close().map_err(|error| database_error("compacted", path)(error.into()))
 }
 
 fn used(database: &Database) -> Result<u64, Error> {

@@ -254,7 +254,10 @@ impl Writer {
         let rest: u64 = batch.iter().map(|request| request.change.bytes()).sum();
         if !batch.is_empty() && free < ROOM + 2 * rest {
             self.set_failing(true);
-            fail(mem::take(batch), "there is no room on the disk");
+            // Closing writes nothing of anybody's.
+            let (closing, refused) = mem::take(batch).into_iter().partition(|one| matches!(one.change, Change::Close));
+            *batch = closing;
+            fail(refused, "there is no room on the disk");
         }
     }
 
