@@ -123,6 +123,15 @@ impl Delegation {
     }
 
     fn make(&self, name: &str, memory: Bytes, pids: Pids) -> Result<Leaf, CgroupError> {
+        let made = self.make_all(name, memory, pids);
+        if made.is_err() {
+            // What there is of it; the failure is the one to tell.
+            let _ = remove_everywhere(&self.ours, name);
+        }
+        made
+    }
+
+    fn make_all(&self, name: &str, memory: Bytes, pids: Pids) -> Result<Leaf, CgroupError> {
         let dirs = self.ours.map(|dir| if dir_is_shared(dir) { dir.child(name) } else { dir.new_child(name) })?;
         let guard = self.guard;
         let leaf = Leaf { dirs, parent: self.ours.clone(), name: name.to_owned(), guard };
@@ -267,17 +276,28 @@ impl Leaf {
     }
 
     pub(super) fn remove(&self) -> Result<(), CgroupError> {
-        self.parent.each(|dir| remove_when_empty(dir, &self.name))
+        remove_everywhere(&self.parent, &self.name)
     }
 }
 
-/// A directory stays busy for a moment after its last process was reaped, and v1 has no event for it.
+/// In each hierarchy, whatever happens in another; the first failure is told.
+fn remove_everywhere(parent: &Four, name: &str) -> Result<(), CgroupError> {
+    let mut failed = Ok(());
+    parent.each(|dir| {
+        let removed = remove_when_empty(dir, name);
+        failed = std::mem::replace(&mut failed, Ok(())).and(removed);
+        Ok(())
+    })?;
+    failed
+}
+
+/// A directory stays busy for a moment after its last process was reaped, and v1 has no event for it. Any other reason may
+/// pass as well.
 fn remove_when_empty(dir: &Dir, name: &str) -> Result<(), CgroupError> {
     for pause_ms in [0, 1, 2, 4, 8, 16, 32, 64, 128] {
         std::thread::sleep(std::time::Duration::from_millis(pause_ms));
-        match dir.remove(name) {
-            Err(CgroupError::File { source, .. }) if source.raw_os_error() == Some(libc::EBUSY) => {}
-            result => return result,
+        if dir.remove(name).is_ok() {
+            return Ok(());
         }
     }
     dir.remove(name)

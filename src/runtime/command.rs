@@ -122,9 +122,15 @@ impl Runtime {
         let started = tokio::task::spawn_blocking(move || {
             let (child, spawned) = own.spawn(|| spawn(&program, &arguments, &descriptors, &join))?;
             drop((descriptors, join));
-            spawned.executed().map(|()| child)
+            Ok((child, spawned.executed()))
         });
-        let mut child = started.await.map_err(|e| failed(io::Error::other(e)))?.map_err(failed)?;
+        let (mut child, executed) = started.await.map_err(|e| failed(io::Error::other(e)))?.map_err(failed)?;
+        if let Err(source) = executed {
+            // That it failed was perhaps only not to be read; it must not go on when everybody thinks that it has ended.
+            child.kill();
+            child.ended().await;
+            return Err(failed(source));
+        }
         match tokio::time::timeout(self.limit, child.ended()).await {
             Ok(Ended::Exited(0)) => Ok(()),
             Ok(ended) => Err(RuntimeError::Failed { call, ended, words: words(log) }),

@@ -58,9 +58,12 @@ impl Container {
             bundle.id,
         ];
         let arguments = runtime.arguments(&log, "run", &words);
+        let began = reaper.now();
         let called = runtime.call(reaper, "run", arguments, &log, bundle.descriptors.into(), bundle.join).await;
         match called.and_then(|()| read_pid(&pid_file)) {
-            Ok(pid) => Ok(Self { runtime: runtime.clone(), id: bundle.id.to_owned(), process: reaper.adopt(pid) }),
+            Ok(pid) => {
+                Ok(Self { runtime: runtime.clone(), id: bundle.id.to_owned(), process: reaper.adopt(pid, began) })
+            }
             Err(error) => {
                 // The first failure is the one to tell; what this one leaves is swept with the job's cgroup.
                 let arguments = runtime.arguments(&log, "delete", &["--force", bundle.id]);
@@ -95,11 +98,14 @@ impl Container {
     /// no more once the process is gone: there are no hooks, and the cgroup is the caller's.
     ///
     /// # Errors
-    /// When they cannot be removed.
+    /// When they cannot be removed, or its end does not come.
     pub async fn clear(mut self) -> Result<(), RuntimeError> {
         self.process.kill();
-        self.process.ended().await;
-        self.forget()
+        let limit = self.runtime.limit;
+        // A process that is none of our children would keep us waiting for ever.
+        let ended = tokio::time::timeout(limit, self.process.ended()).await;
+        self.forget()?;
+        ended.map(drop).map_err(|_| RuntimeError::Hung { call: "the end of a container", limit })
     }
 
     /// The same for who cannot wait: the process has been told to end, and may still be there for a moment.
@@ -113,7 +119,8 @@ impl Container {
 
     fn forget(&self) -> Result<(), RuntimeError> {
         let notes: PathBuf = self.runtime.state.join(&self.id);
-        match std::fs::remove_dir_all(notes) {
+        // Once more, should anything have come in between.
+        match std::fs::remove_dir_all(&notes).or_else(|_| std::fs::remove_dir_all(&notes)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RuntimeError::Notes(error)),
             _ => Ok(()),
         }
@@ -148,7 +155,8 @@ pub(crate) mod tests {
         std::fs::create_dir(state.join(id)).unwrap();
         std::fs::write(state.join(id).join("status"), "{}").unwrap();
         let child = Command::new("sleep").arg("600").spawn().unwrap();
-        let process = Reaper::deaf().adopt(Pid::from_raw(i32::try_from(child.id()).unwrap()));
+        let reaper = Reaper::deaf();
+        let process = reaper.adopt(Pid::from_raw(i32::try_from(child.id()).unwrap()), reaper.now());
         let (kind, state, limit) = (Kind::Crun, state.to_owned(), Duration::from_secs(1));
         let (program, version) = ("crun".into(), String::new());
         let runtime = Runtime { kind, program, version, state, makes_cgroup: false, limit };

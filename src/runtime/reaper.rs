@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -25,7 +26,7 @@ pub enum Ended {
     Exited(i32),
     /// By this signal.
     Signaled(i32),
-    /// The reaper is gone: the service is ending.
+    /// There was no such process, or the reaper is gone: the service is ending.
     Unknown,
 }
 
@@ -42,7 +43,32 @@ impl fmt::Display for Ended {
 #[derive(Debug, Default)]
 struct Table {
     waiting: HashMap<Pid, oneshot::Sender<Ended>>,
-    strays: VecDeque<(Pid, Ended)>,
+    strays: VecDeque<Stray>,
+    /// How many strays there were.
+    reaped: u64,
+}
+
+#[derive(Debug)]
+struct Stray {
+    pid: Pid,
+    ended: Ended,
+    /// How many there were before it.
+    number: u64,
+}
+
+/// A moment, to tell the endings after it from those before.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(u64);
+
+impl Table {
+    /// For whoever may still ask.
+    fn keep(&mut self, pid: Pid, ended: Ended) {
+        if self.strays.len() == STRAYS {
+            self.strays.pop_front();
+        }
+        self.strays.push_back(Stray { pid, ended, number: self.reaped });
+        self.reaped += 1;
+    }
 }
 
 /// Waits for every child of this process.
@@ -86,23 +112,31 @@ impl Reaper {
         let spawned = start()?;
         let pid = spawned.pid;
         // The number may have been another process's before, whose ending nobody asked for.
-        table.strays.retain(|(stray, _)| *stray != pid);
+        table.strays.retain(|stray| stray.pid != pid);
         let (send, ended) = oneshot::channel();
         table.waiting.insert(pid, send);
         drop(table);
         Ok((Child { pid, ended, seen: None, table: self.table.clone() }, spawned))
     }
 
-    /// Watches a process that was started by somebody else and is, or will be, our child.
+    /// The present moment.
     #[must_use]
-    pub fn adopt(&self, pid: Pid) -> Child {
+    pub fn now(&self) -> Moment {
+        Moment(self.lock().reaped)
+    }
+
+    /// Watches a process that was started by somebody else after `since`, and is, or will be, our child. Its number may have
+    /// been that of a process that ended before: process ids come again.
+    #[must_use]
+    pub fn adopt(&self, pid: Pid, since: Moment) -> Child {
         let (send, ended) = oneshot::channel();
         let mut table = self.lock();
-        if let Some(at) = table.strays.iter().position(|(p, _)| *p == pid) {
-            if let Some((_, status)) = table.strays.remove(at) {
-                // The receiver is in our hands.
-                let _ = send.send(status);
-            }
+        let its_own = table.strays.iter().find(|stray| stray.pid == pid && stray.number >= since.0);
+        let its_own = its_own.map(|stray| stray.ended);
+        table.strays.retain(|stray| stray.pid != pid);
+        if let Some(status) = its_own {
+            // The receiver is in our hands.
+            let _ = send.send(status);
         } else {
             table.waiting.insert(pid, send);
         }
@@ -122,12 +156,7 @@ impl Reaper {
             match table.waiting.remove(&pid) {
                 // Nobody listens any more: then nobody needs it.
                 Some(send) => drop(send.send(ended)),
-                None => {
-                    if table.strays.len() == STRAYS {
-                        table.strays.pop_front();
-                    }
-                    table.strays.push_back((pid, ended));
-                }
+                None => table.keep(pid, ended),
             }
         }
     }
@@ -173,10 +202,43 @@ impl Child {
 
     /// Sends SIGKILL, unless it was reaped already: then the id may be somebody else's.
     pub fn kill(&self) {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if table.waiting.contains_key(&self.pid) {
-            // It is our child and not reaped, so that it exists; the kernel has no other reason to refuse.
-            let _ = kill(self.pid, Signal::SIGKILL);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.waiting.contains_key(&self.pid) && kill(self.pid, Signal::SIGKILL) == Err(Errno::ESRCH) {
+            // A child that was not reaped exists: there never was one of this number, and its end would never come.
+            if let Some(send) = table.waiting.remove(&self.pid) {
+                // The receiver is in our hands.
+                let _ = send.send(Ended::Unknown);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_belongs_to_the_process_that_it_came_from() {
+        let reaper = Reaper { table: Arc::default() };
+        let (pid, other) = (Pid::from_raw(4_000_001), Pid::from_raw(4_000_002));
+        let before = reaper.now();
+        reaper.lock().keep(pid, Ended::Exited(3));
+        let after = reaper.now();
+        // The number again, for a process that was started later and runs.
+        assert_eq!(reaper.adopt(pid, after).ended_already(), None);
+        // What ends before the call that names it returns is not missed.
+        reaper.lock().keep(other, Ended::Exited(4));
+        assert_eq!(reaper.adopt(other, before).ended_already(), Some(Ended::Exited(4)));
+        assert!(reaper.lock().strays.is_empty());
+    }
+
+    #[test]
+    fn a_process_that_there_is_not_is_not_waited_for() {
+        let reaper = Reaper { table: Arc::default() };
+        // More than the kernel's largest (PID_MAX_LIMIT, 2^22).
+        let mut child = reaper.adopt(Pid::from_raw(5_000_000), reaper.now());
+        assert_eq!(child.ended_already(), None);
+        child.kill();
+        assert_eq!(child.ended_already(), Some(Ended::Unknown));
     }
 }

@@ -134,7 +134,9 @@ impl Workdir {
 
 impl Drop for Workdir {
     fn drop(&mut self) {
-        if let Err(error) = remove(&self.path, self.code().as_deref()) {
+        // Once more, should anything have come in between.
+        let again = |_| remove(&self.path, self.code().as_deref());
+        if let Err(error) = remove(&self.path, self.code().as_deref()).or_else(again) {
             tracing::error!(error = &error as &dyn std::error::Error, "a job's directory stays behind");
         }
     }
@@ -152,6 +154,7 @@ fn remove(path: &Path, code: Option<&Path>) -> Result<(), WorkdirError> {
     let unmounted = code.map_or(Ok(()), unmount);
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => {
             unmounted?;
             Err(WorkdirError::File { action: "remove what is left", source })

@@ -252,7 +252,9 @@ fn id_map(fact: &str) -> String {
 fn status(fact: &str) -> Option<String> {
     let (name, value) = fact.split_once(':')?;
     let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let counted = name.starts_with("Vm") || name.starts_with("Rss") || name.ends_with("ctxt_switches");
+    // Asleep or not, or being traced by a test.
+    let counted =
+        name == "State" || name.starts_with("Vm") || name.starts_with("Rss") || name.ends_with("ctxt_switches");
     let machine = ["Speculation", "x86_", "untag_mask", "Cpus_", "Mems_", "THP_", "Hugetlb", "CoreDumping"];
     if counted || machine.iter().any(|one| name.starts_with(one)) {
         return None;

@@ -11,5 +11,7 @@ mod support;
 mod allowed;
 mod bits;
 mod broken_runtime;
+mod faults;
+mod injector;
 mod pairs;
 mod snooper;

@@ -1,6 +1,7 @@
 //! A soak: round after round of mixed jobs, and after each round a look at what the server holds. Every job's end is
 //! checked too. Only this server is looked at, so that others may work beside it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -78,8 +79,8 @@ fn round(client: Client, jobs: usize) {
 /// More containers than the three workers, what each has cleared away, and what waits or is being made for two languages.
 const AT_ONCE: usize = 24;
 
-/// Where to look.
-struct Watch {
+/// What a server holds, and where to look for it.
+pub struct Watch {
     outer: u32,
     service: Process,
     cgroups: Vec<PathBuf>,
@@ -87,7 +88,8 @@ struct Watch {
 }
 
 impl Watch {
-    fn over(server: &Server) -> Self {
+    /// Runs a job, to see where its cgroups are.
+    pub fn over(server: &Server) -> Self {
         let service = Process::child_of(server.pid());
         let client = server.client();
         let id = client.submit("python", "import time; time.sleep(1)", None);
@@ -109,6 +111,24 @@ impl Watch {
         let places = ["mnt", "media", "srv", "opt"].map(|place| service.root().join(place));
         let stage = places.into_iter().find(|place| place.join("jobs").is_dir());
         Self { outer: server.pid(), service, cgroups, stage }
+    }
+
+    /// What is held now beside memory, by name.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        NAMES.into_iter().zip(self.values()).skip(1).collect()
+    }
+
+    /// Waits until no more is held than `before`; what is more, when that is not to be.
+    pub fn more_than(&self, before: &BTreeMap<&'static str, u64>, patience: Duration) -> Vec<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let now = self.counts();
+            let more: Vec<_> = now.iter().filter(|(name, count)| **count > before[*name]).collect();
+            if more.is_empty() || Instant::now() > deadline {
+                return more.iter().map(|(name, count)| format!("{name}: {count}, before {}", before[*name])).collect();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn values(&self) -> [u64; 6] {
