@@ -21,7 +21,7 @@ use support::machine::Place;
 use support::soak::{NAMES, grown, settings, slope, soak};
 use support::{Runtime, Server, Settings};
 
-/// What memory may grow by with each job, in KiB, once the store's cache is full.
+/// What memory may grow by with each job, in KiB.
 const KEPT: f64 = 2.0;
 
 fn main() {

@@ -5,7 +5,7 @@ use crate::support::soak::{NAMES, Sample, grown, settings, soak};
 use crate::support::{Runtime, Server, Settings};
 use crate::{needs, support::Need, under_both_runtimes};
 
-/// What memory may grow by with each job, in KiB: in a run as short as this the store's cache is still filling.
+/// What memory may grow by with each job, in KiB: a run as short as this sees the allocator's own ups and downs.
 const KEPT: f64 = 16.0;
 
 fn slow_nothing_grows(runtime: Runtime) {

@@ -298,6 +298,17 @@ async fn idle_connections_end_by_a_time_of_their_own() {
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
+/// Other bounds than those that the library below has by itself.
+#[tokio::test]
+async fn a_head_has_bounds_that_are_settings() {
+    let service = service(&[("CASEMATE_HTTP__HEADERS", "10"), ("CASEMATE_HTTP__HEADER_BYTES", "8192")]).await;
+    for (headers, length, status) in [(10, 10, 200), (11, 10, 431), (10, 700, 200), (10, 900, 431)] {
+        let fields = format!("x: {}\r\n", "y".repeat(length - 5)).repeat(headers);
+        let mut stream = sent(&service, format!("GET /healthz HTTP/1.1\r\n{fields}\r\n").as_bytes()).await;
+        assert_eq!(reply(&mut stream).await.status, status, "{headers} of {length} bytes");
+    }
+}
+
 #[tokio::test]
 async fn a_head_in_drops_ends_by_its_own_time() {
     let service = service(&[("CASEMATE_HTTP__HEADER_MS", "300"), ("CASEMATE_HTTP__IDLE_MS", "86400000")]).await;
