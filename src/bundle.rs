@@ -6,6 +6,7 @@ mod docker;
 mod explain;
 mod identity;
 pub mod init;
+mod keys;
 pub mod kits;
 mod limits;
 mod mounts;

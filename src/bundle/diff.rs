@@ -1,6 +1,6 @@
 //! What one configuration leaves open that another does not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::surface::{Mounted, Surface};
@@ -50,6 +50,55 @@ pub fn diff(first: &Surface, second: &Surface) -> String {
     }
     text.push_str("\nSystem calls\n");
     text.push_str(&compare(&first.filter, &second.filter).text());
+    text.push_str(&differing(both));
+    text
+}
+
+/// What differs and nobody says here which of the two is wider, and at the end what was not looked at.
+fn differing(both: [&Surface; 2]) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = |what: &str, [a, b]: [&str; 2]| {
+        let shown = |value: &str| if value.is_empty() { "none".to_owned() } else { value.to_owned() };
+        if a != b {
+            lines.push(format!("{what}: {} | {}", shown(a), shown(b)));
+        }
+    };
+    let mut uncompared = both[1].uncompared.clone();
+    for (place, mount) in &both[0].mounts {
+        let Some(there) = both[1].mounts.get(place) else { continue };
+        line(&format!("{place}: kind"), [&mount.kind, &there.kind]);
+        match (&mount.source, &there.source) {
+            (Some(a), Some(b)) => line(&format!("{place}: source"), [a, b]),
+            _ => uncompared.push(format!("the source of {place}")),
+        }
+        let rest = [mount, there].map(|one| {
+            let open = one.options.iter().filter(|option| !CLOSING.contains(&option.as_str()));
+            open.cloned().collect::<Vec<_>>().join(" ")
+        });
+        line(&format!("{place}: options"), [&rest[0], &rest[1]]);
+    }
+    match both.map(|one| one.facts.as_ref()) {
+        [Some(a), Some(b)] => {
+            for key in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
+                line(key, [a, b].map(|facts| facts.get(key).map_or("", String::as_str)));
+            }
+        }
+        [a, b] => {
+            let keys = a.into_iter().chain(b).flat_map(BTreeMap::keys).cloned();
+            uncompared.extend(keys);
+            uncompared.push("other keys of config.json, which are not known of one of the two".to_owned());
+        }
+    }
+    let mut text = format!("\nDiffers, {} | {}, and which is wider is not said\n", both[0].name, both[1].name);
+    for line in &lines {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "  {line}");
+    }
+    if lines.is_empty() {
+        text.push_str("  in nothing\n");
+    }
+    let uncompared = if uncompared.is_empty() { "nothing".to_owned() } else { uncompared.join(", ") };
+    let _ = writeln!(text, "\nnot compared: {uncompared}");
     text
 }
 
@@ -113,7 +162,7 @@ fn values(open: &mut Open, both: [&Surface; 2]) {
     let [a, b] = both.map(|one| {
         let group = one.group.iter().filter_map(|(name, value)| Some((name.clone(), value.parse::<u64>().ok()?)));
         let rlimits = one.rlimits.iter().map(|(name, value)| (name.clone(), *value));
-        group.chain(rlimits).collect::<std::collections::BTreeMap<String, u64>>()
+        group.chain(rlimits).collect::<BTreeMap<String, u64>>()
     });
     for (name, one) in &a {
         match b.get(name) {
@@ -167,6 +216,74 @@ mod tests {
         for (name, surface) in ours() {
             let text = diff(&surface, &surface);
             assert_eq!(text.matches("  nothing\n").count(), 2, "{name}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_differs_passes_for_the_same() {
+        let (_, spec, limits) = every_spec().remove(0);
+        let profiles = Profiles::load(None).unwrap();
+        let filter = Policy::of("run", profiles.get("run").unwrap());
+        let value = serde_json::to_value(spec).unwrap();
+        let ours = Surface::ours(&value, filter.clone(), &limits);
+        let mut theirs = value.clone();
+        for mount in theirs["mounts"].as_array_mut().unwrap() {
+            match mount["destination"].as_str().unwrap() {
+                "/tmp" => {
+                    mount["type"] = "bind".into();
+                    mount["source"] = "/".into();
+                    mount["options"] = serde_json::json!(["rbind", "nosuid", "nodev", "rw"]);
+                }
+                "/code" => mount["source"] = "/root".into(),
+                "/dev/shm" => mount["options"] = serde_json::json!(["nosuid", "nodev", "noexec", "size=100%"]),
+                _ => {}
+            }
+            mount["uidMappings"] = serde_json::json!([]);
+        }
+        for kind in ["uidMappings", "gidMappings"] {
+            theirs["linux"][kind] = serde_json::json!([{"containerID": 0, "hostID": 0, "size": 65536}]);
+        }
+        theirs["linux"]["sysctl"] = serde_json::json!({"net.core.somaxconn": "1"});
+        theirs["linux"]["rootfsPropagation"] = "shared".into();
+        theirs["linux"]["intelRdt"] = serde_json::json!({"closID": "x"});
+        theirs["linux"]["resources"]["unified"] = serde_json::json!({"io.max": "x"});
+        theirs["linux"]["seccomp"]["architectures"] = serde_json::json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]);
+        theirs["process"]["user"]["additionalGids"] = serde_json::json!([0]);
+        theirs["process"]["oomScoreAdj"] = (-1000).into();
+        theirs["process"]["selinuxLabel"] = "x".into();
+        theirs["surprise"] = true.into();
+        let text = diff(&ours, &Surface::ours(&theirs, filter, &limits));
+        let (_, differs) = text.split_once("and which is wider is not said\n").unwrap();
+        let (differs, last) = differs.split_once("\nnot compared: ").unwrap();
+        for words in [
+            "/tmp: kind: tmpfs | bind",
+            "/tmp: source: tmpfs | /",
+            "/code: source: /stage/jobs/c1/code | /root",
+            "| size=100%",
+            r#"linux.uidMappings: [{"containerID":0,"hostID":1,"size":1}"#,
+            r#"| [{"containerID":0,"hostID":0,"size":65536}]"#,
+            "linux.gidMappings: ",
+            "process.user.additionalGids: none | [0]",
+            "linux.sysctl net.core.somaxconn: none | 1",
+            "linux.rootfsPropagation: none | shared",
+            "process.oomScoreAdj: none | -1000",
+            r#""SCMP_ARCH_X86"]"#,
+        ] {
+            assert!(differs.contains(words), "{words} not in\n{differs}");
+        }
+        for key in [
+            "surprise",
+            "process.selinuxLabel",
+            "process.env",
+            "process.cwd",
+            "linux.intelRdt",
+            "linux.resources.unified",
+            "mounts.[].uidMappings",
+            "root.path",
+            "ociVersion",
+            "hostname",
+        ] {
+            assert!(last.trim_end().split(", ").any(|one| one == key), "{key} not in {last}");
         }
     }
 

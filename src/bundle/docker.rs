@@ -61,7 +61,10 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 pub fn docker_default() -> Result<Surface, ForeignError> {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let mount = |&(place, kind, options): &(&str, &str, &str)| {
-        (place.to_owned(), Mounted { kind: kind.to_owned(), options: options.split(' ').map(str::to_owned).collect() })
+        (
+            place.to_owned(),
+            Mounted { kind: kind.to_owned(), source: None, options: options.split(' ').map(str::to_owned).collect() },
+        )
     };
     Ok(Surface {
         name: DOCKER_DEFAULT.to_owned(),
@@ -79,5 +82,7 @@ pub fn docker_default() -> Result<Surface, ForeignError> {
         rlimits: BTreeMap::new(),
         group: BTreeMap::new(),
         filter: filter()?,
+        facts: None,
+        uncompared: Vec::new(),
     })
 }

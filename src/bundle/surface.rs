@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::keys;
 use crate::model::Limits;
 use crate::seccomp::{ForeignError, Policy, read_foreign};
 
@@ -38,6 +39,8 @@ pub enum SurfaceError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mounted {
     pub(super) kind: String,
+    /// `None` where it is not known.
+    pub(super) source: Option<String>,
     pub(super) options: BTreeSet<String>,
 }
 
@@ -64,6 +67,10 @@ pub struct Surface {
     /// Limits of the group: `memory`, `pids`, `cpu`.
     pub(super) group: BTreeMap<String, String>,
     pub(super) filter: Policy,
+    /// What can be read and held against another without knowing which is wider, by its key; `None` where nothing is known.
+    pub(super) facts: Option<BTreeMap<String, String>>,
+    /// Keys that decide something, perhaps, and that nothing here looks at.
+    pub(super) uncompared: Vec<String>,
 }
 
 impl Surface {
@@ -130,6 +137,8 @@ impl Surface {
             rlimits,
             group: group.into_iter().flatten().collect(),
             filter,
+            facts: Some(keys::facts(config)),
+            uncompared: keys::uncompared(config),
         }
     }
 }
@@ -139,7 +148,10 @@ fn mounted(mount: &Value) -> (String, Mounted) {
     let options = mount["options"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let options: BTreeSet<String> = options.map(str::to_owned).collect();
     let bind = options.contains("bind") || options.contains("rbind");
-    (text("destination"), Mounted { kind: if bind { "bind".to_owned() } else { text("type") }, options })
+    (
+        text("destination"),
+        Mounted { source: Some(text("source")), kind: if bind { "bind".to_owned() } else { text("type") }, options },
+    )
 }
 
 fn rlimit(limit: &Value) -> Option<(String, u64)> {

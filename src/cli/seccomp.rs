@@ -50,7 +50,7 @@ enum Command {
         /// A file as in the settings directory's seccomp/
         file: PathBuf,
     },
-    /// What becomes of one call: the first word is allowed, EPERM or ENOSYS
+    /// What becomes of one call: the first word is allowed, EPERM, ENOSYS; of a foreign filter another action, or undecided
     Simulate {
         /// A profile, docker-default, or a file
         profile: String,

@@ -7,53 +7,58 @@ use std::process::Command;
 use crate::host::provision::Finding;
 use crate::runtime::{Kind, find};
 
+/// Three numbers, and which candidate of that release it is; the release itself comes after all of them.
+type Version = [u32; 4];
+
+const RELEASE: u32 = u32::MAX;
+
 /// A hole that is known: where it was closed, as versions from which on a line of releases does not have it.
 struct Hole {
     kind: Kind,
     id: &'static str,
     /// The first version that has it.
-    since: [u32; 3],
+    since: Version,
     /// In each line of releases (the first two numbers) the first without; lines after the last have it not.
-    closed: &'static [[u32; 3]],
+    closed: &'static [Version],
     what: &'static str,
 }
 
-/// From the advisories of the runtimes. What a job can do with each is less than what they say, for it chooses neither its
+/// A selection, from the advisories of the runtimes. What a job can do with each is less than what they say, for it chooses neither its
 /// image nor its configuration; that is no reason to keep it.
 const HOLES: [Hole; 5] = [
     Hole {
         kind: Kind::Runc,
         id: "CVE-2019-5736",
-        since: [0, 0, 0],
-        closed: &[[1, 0, 0]],
+        since: [0; 4],
+        closed: &[[1, 0, 0, RELEASE]],
         what: "a container overwrites the runtime's own binary",
     },
     Hole {
         kind: Kind::Runc,
         id: "CVE-2021-30465",
-        since: [0, 0, 0],
-        closed: &[[1, 0, 0]],
+        since: [0; 4],
+        closed: &[[1, 0, 0, RELEASE]],
         what: "a race of symbolic links mounts the host",
     },
     Hole {
         kind: Kind::Runc,
         id: "CVE-2024-21626",
-        since: [1, 0, 0],
-        closed: &[[1, 1, 12]],
+        since: [1, 0, 0, RELEASE],
+        closed: &[[1, 1, 12, RELEASE]],
         what: "a descriptor of the host's stays open in the container",
     },
     Hole {
         kind: Kind::Runc,
         id: "CVE-2025-31133",
-        since: [0, 0, 0],
-        closed: &[[1, 2, 8], [1, 3, 3]],
+        since: [0; 4],
+        closed: &[[1, 2, 8, RELEASE], [1, 3, 3, RELEASE], [1, 4, 0, 3]],
         what: "masked paths can be made to mount what they should hide",
     },
     Hole {
         kind: Kind::Runc,
         id: "CVE-2025-52881",
-        since: [0, 0, 0],
-        closed: &[[1, 2, 8], [1, 3, 3]],
+        since: [0; 4],
+        closed: &[[1, 2, 8, RELEASE], [1, 3, 3, RELEASE], [1, 4, 0, 3]],
         what: "writes to /proc can be redirected while a container starts",
     },
 ];
@@ -105,8 +110,8 @@ fn open<'a>(kind: Kind, said: &str, changelog: &str) -> Vec<&'a Hole> {
     HOLES.iter().filter(has).collect()
 }
 
-fn affected(version: [u32; 3], hole: &Hole) -> bool {
-    let line = |version: [u32; 3]| (version[0], version[1]);
+fn affected(version: Version, hole: &Hole) -> bool {
+    let line = |version: Version| (version[0], version[1]);
     let closed = match hole.closed.iter().find(|closed| line(**closed) == line(version)) {
         Some(closed) => version >= *closed,
         None => hole.closed.last().is_some_and(|last| version > *last),
@@ -114,19 +119,17 @@ fn affected(version: [u32; 3], hole: &Hole) -> bool {
     version >= hole.since && !closed
 }
 
-/// `runc version 1.1.5+ds1` is 1.1.5. A candidate of a release counts as the version before it.
-fn version(said: &str) -> Option<[u32; 3]> {
+/// `runc version 1.1.5+ds1` is 1.1.5, `1.4.0-rc.2` the second candidate of 1.4.0; one without a number is the first.
+fn version(said: &str) -> Option<Version> {
     let text = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
-    let found = [numbers.next()?, numbers.next()?, numbers.next().unwrap_or(0)];
-    if text.contains("-rc") || text.contains("~rc") {
-        return Some(match found {
-            [major, minor, 0] if minor > 0 => [major, minor - 1, u32::MAX],
-            [major, 0, 0] if major > 0 => [major - 1, u32::MAX, u32::MAX],
-            [major, minor, patch] => [major, minor, patch.saturating_sub(1)],
-        });
-    }
-    Some(found)
+    let numbers = |text: &str| {
+        let parts = text.split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Vec<_>>();
+        parts.into_iter().map_while(|part| part.parse::<u32>().ok())
+    };
+    let mut found = numbers(text);
+    let candidate = text.split_once("-rc").or_else(|| text.split_once("~rc"));
+    let candidate = candidate.map(|(_, rest)| numbers(rest.trim_start_matches('.')).next().unwrap_or(1));
+    Some([found.next()?, found.next()?, found.next().unwrap_or(0), candidate.unwrap_or(RELEASE)])
 }
 
 /// The changelog of the Debian package that the program belongs to; empty where it belongs to none. A program that
@@ -160,6 +163,10 @@ mod tests {
         assert_eq!(ids("runc version 1.2.7", ""), late);
         assert_eq!(ids("runc version 1.2.8", ""), [""; 0]);
         assert_eq!(ids("runc version 1.3.2", ""), late);
+        assert_eq!(ids("runc version 1.4.0-rc.1", ""), late);
+        assert_eq!(ids("runc version 1.4.0-rc.2+ds", ""), late);
+        assert_eq!(ids("runc version 1.4.0~rc3", ""), [""; 0]);
+        assert_eq!(ids("runc version 1.3.0-rc.1", ""), late);
         assert_eq!(ids("runc version 1.4.0", ""), [""; 0]);
         assert_eq!(ids("runc version 1.0.0-rc5", "").len(), 4, "before the first that leaked a descriptor");
         assert_eq!(ids("runc version unknown", ""), [""; 0]);

@@ -1,13 +1,16 @@
 //! A profile that somebody wrote, looked at more strictly than a start does: names that libseccomp would leave out in
 //! silence are mistakes, and what the profile opens is told.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::calls::{self, Call};
-use super::format::{Action, File};
-use super::policy::Policy;
+use super::calls::Call;
+use super::condition::{Condition, covers, disjoint};
+use super::format::{Action, File, Rule};
+use super::policy::Test;
 use super::profile::Profile;
+use super::reference::conditions;
 use super::{ProfileError, Profiles, parse};
 
 /// What was found in a profile.
@@ -77,24 +80,46 @@ fn names(file: &str, content: &File) -> Vec<String> {
         .collect()
 }
 
-/// What `profile` allows of what `run`, the widest of ours, never does.
+/// What `profile` allows of what `run`, the widest of ours, does not, by its arguments too.
 fn opened(name: &str, profile: &Profile, ours: &Profiles) -> Vec<String> {
     let Some(run) = ours.get("run") else { return Vec::new() };
-    let (new, known) = (Policy::of(name, profile), Policy::of("run", run));
-    calls::here()
-        .filter(|call| !new.allowed(call).is_empty() && known.allowed(call).is_empty())
-        .map(|call| {
-            let refused = run.rules().iter().find(|rule| {
-                rule.action == Action::Refuse && rule.args.is_empty() && rule.names.iter().any(|name| name == call)
-            });
-            let why = match (refused, known.unknown.get(call)) {
-                (Some(rule), _) => format!("which `run` refuses: {}", rule.comment),
-                (None, Some(comment)) => format!("which looks unknown under `run` on purpose: {comment}"),
-                (None, None) => "which no rule of `run` names".to_owned(),
-            };
-            format!("{name} allows {call}, {why}")
-        })
-        .collect()
+    let mut found: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
+    for rule in profile.rules().iter().filter(|rule| rule.action == Action::Allow) {
+        for call in &rule.names {
+            let known: Vec<&Rule> = run.rules().iter().filter(|rule| rule.names.contains(call)).collect();
+            for set in rule.each() {
+                let mut sets =
+                    known.iter().filter(|rule| rule.action == Action::Allow).flat_map(|rule| rule.alternatives());
+                if !sets.any(|there| covers(&there, &set)) {
+                    found.entry((call, reason(run, &known, call, &set))).or_default().push(shown(&set));
+                }
+            }
+        }
+    }
+    let line = |((call, why), with): ((&str, String), Vec<String>)| {
+        let with =
+            if with.iter().any(String::is_empty) { String::new() } else { format!(" with {}", with.join(", or ")) };
+        format!("{name} allows {call}{with}, {why}")
+    };
+    found.into_iter().map(line).collect()
+}
+
+/// Why `run` does not allow the call with these arguments; `known` are its rules that name it.
+fn reason(run: &Profile, known: &[&Rule], call: &str, set: &[Condition]) -> String {
+    let meets = |rule: &&&Rule| rule.alternatives().iter().any(|there| !disjoint(there, set));
+    let refused = known.iter().filter(|rule| rule.action == Action::Refuse).find(meets);
+    let hidden = run.unknown().iter().find(|one| one.names.iter().any(|name| name == call));
+    match (refused, hidden, known.first()) {
+        (Some(rule), ..) if rule.args.is_empty() => format!("which `run` refuses: {}", rule.comment),
+        (Some(rule), ..) => format!("of which `run` refuses {}: {}", conditions(rule), rule.comment),
+        (None, Some(one), _) => format!("which looks unknown under `run` on purpose: {}", one.comment),
+        (None, None, Some(rule)) => format!("which `run` allows with other arguments alone: {}", rule.comment),
+        (None, None, None) => "which no rule of `run` names".to_owned(),
+    }
+}
+
+fn shown(set: &[Condition]) -> String {
+    set.iter().map(|&one| Test::from(one).to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 impl Checked {
@@ -147,6 +172,32 @@ mod tests {
             r#"{"comment":"m","rules":[{"group":"g","action":"allow","comment":"c","names":["ptrace","clone3"]}]}"#,
         );
         assert!(alone.opened[1].contains("refuses") && alone.opened[0].contains("on purpose"), "{alone:?}");
+    }
+
+    #[test]
+    fn what_run_filters_by_its_arguments_is_told_where_it_is_open() {
+        let names = ["clone", "ioctl", "personality", "prctl", "socket"];
+        let list = names.map(|name| format!("{name:?}")).join(",");
+        let rule = |more: &str| {
+            let rule = format!(r#"{{"group":"g","action":"allow","comment":"c","names":[{list}]{more}}}"#);
+            checked(&format!(r#"{{"comment":"m","rules":[{rule}]}}"#))
+        };
+        let open = rule("");
+        for name in names {
+            let told = open.opened.iter().any(|line| line.starts_with(&format!("mine allows {name}, ")));
+            assert!(told, "{name}: {open:?}");
+        }
+        assert!(open.opened.iter().any(|line| line.contains("socket, of which `run` refuses")), "{open:?}");
+        let one = |call: &str, argument: &str| {
+            let args = format!(r#""args":[{{{argument}}}]"#);
+            let rule = format!(r#"{{"group":"g","action":"allow","comment":"c","names":["{call}"],{args}}}"#);
+            checked(&format!(r#"{{"comment":"m","rules":[{rule}]}}"#))
+        };
+        let raw = one("socket", r#""index":0,"equals":16"#);
+        assert!(raw.opened.len() == 1 && raw.opened[0].contains("argument 0 = 0x10"), "{raw:?}");
+        // No more than `run` allows, in other words.
+        let local = one("socket", r#""index":0,"equals":1"#);
+        assert!(local.mistakes.is_empty() && local.opened.is_empty(), "{local:?}");
     }
 
     #[test]

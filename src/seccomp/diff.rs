@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::calls;
-use super::policy::{Answer, Policy};
+use super::policy::{Policy, Test, When};
 use super::words::wrapped;
 
 /// How two filters differ on the calls of this machine. Each call is in one of these or in `same`.
@@ -20,6 +20,10 @@ pub struct Difference {
     pub arguments: BTreeMap<String, [String; 2]>,
     /// What neither allows and each refuses in its own way: what the first says and what the second says.
     pub refusals: BTreeMap<[String; 2], BTreeSet<String>>,
+    /// What both allow with the same arguments, while it is not known that they refuse the others in the same way.
+    pub rest: BTreeSet<String>,
+    /// What cannot be compared: rules of one of the two contradict each other.
+    pub unknown: BTreeSet<String>,
     /// How many calls meet the same under both.
     pub same: usize,
 }
@@ -28,29 +32,33 @@ pub struct Difference {
 #[must_use]
 pub fn compare(first: &Policy, second: &Policy) -> Difference {
     let mut found = Difference { names: [first.name.clone(), second.name.clone()], ..Difference::default() };
-    let whole = |policy: &Policy, name: &str| {
-        let text = policy.condition(name);
-        if policy.allowed(name).contains(&Vec::new()) || text.is_empty() { "any".to_owned() } else { text }
-    };
     for name in calls::here() {
-        let (a, b) = (first.allowed(name), second.allowed(name));
-        let say = || [first, second].map(|policy| whole(policy, name));
-        match (a.is_empty(), b.is_empty()) {
-            (false, false) if a == b => found.same += 1,
-            (false, false) => drop(found.arguments.insert(name.to_owned(), say())),
-            (false, true) => drop(found.only_first.insert(name.to_owned(), whole(first, name))),
-            (true, false) => drop(found.only_second.insert(name.to_owned(), whole(second, name))),
-            (true, true) => match [first, second].map(|policy| policy.otherwise(name)) {
-                [one, other] if one == other => found.same += 1,
-                pair => drop(found.refusals.entry(pair.map(|answer| shown(&answer))).or_default().insert(name.into())),
-            },
+        let both = [first, second];
+        let [a, b] = both.map(|policy| policy.when(name));
+        let say = || both.map(|policy| policy.condition(name));
+        let refusals = both.map(|policy| policy.refusals(name));
+        match (&a, &b) {
+            (When::Undecided, _) | (_, When::Undecided) => drop(found.unknown.insert(name.to_owned())),
+            (When::Never, When::Never) if refusals[0] == refusals[1] => found.same += 1,
+            (When::Never, When::Never) => {
+                let pair = refusals.map(|answers| answers.into_keys().collect::<Vec<_>>().join(" or "));
+                found.refusals.entry(pair).or_default().insert(name.to_owned());
+            }
+            (_, When::Never) => drop(found.only_first.insert(name.to_owned(), first.condition(name))),
+            (When::Never, _) => drop(found.only_second.insert(name.to_owned(), second.condition(name))),
+            _ if a != b => drop(found.arguments.insert(name.to_owned(), say())),
+            (When::Always, _) => found.same += 1,
+            _ if alike(&refusals) => found.same += 1,
+            _ => drop(found.rest.insert(name.to_owned())),
         }
     }
     found
 }
 
-fn shown(answer: &Answer) -> String {
-    answer.to_string()
+/// Whether what is not allowed under either, which is the same, is known to be refused in the same way: by the same rules,
+/// or because there is only one way.
+fn alike([a, b]: &[BTreeMap<String, BTreeSet<Vec<Test>>>; 2]) -> bool {
+    a == b || (a.len() == 1 && a.keys().eq(b.keys()))
 }
 
 impl Difference {
@@ -78,6 +86,13 @@ impl Difference {
         for ([a, b], names) in &self.refusals {
             let _ = writeln!(text, "  {first} {a}, {second} {b}:");
             wrapped(&mut text, "    ", &names.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        for (what, names) in [
+            ("the same allowed, other arguments perhaps refused in another way", &self.rest),
+            ("not known, for rules of one contradict each other", &self.unknown),
+        ] {
+            let _ = writeln!(text, "{what}: {}", names.len());
+            wrapped(&mut text, "  ", &names.iter().map(String::as_str).collect::<Vec<_>>());
         }
         let _ = writeln!(text, "the same under both: {}", self.same);
         text
@@ -117,6 +132,36 @@ mod tests {
         assert!(found.arguments.contains_key("ioctl") && found.arguments.contains_key("socket"));
         let unknown = &found.refusals[&["ENOSYS".to_owned(), "EPERM".to_owned()]];
         assert!(unknown.contains("memfd_secret") || unknown.contains("uselib"), "{unknown:?}");
+    }
+
+    #[test]
+    fn a_list_of_refusals_is_a_list_of_exceptions() {
+        let file =
+            |rules: &str| parse("f", &format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{rules}]}}"#)).unwrap();
+        let refused = |value: u64| {
+            let args = format!(r#""args":[{{"index":0,"value":{value},"op":"SCMP_CMP_EQ"}}]"#);
+            format!(r#"{{"names":["ptrace","bpf","mount"],"action":"SCMP_ACT_ERRNO",{args}}}"#)
+        };
+        let one = file(&refused(1));
+        let found = compare(&one, &profile("run"));
+        assert_eq!(found.only_first.get("ptrace").map(String::as_str), Some("any but argument 0 = 0x1"), "{found:?}");
+        let found = compare(&one, &file(&refused(2)));
+        assert_eq!(found.arguments.keys().collect::<Vec<_>>(), ["bpf", "mount", "ptrace"], "{found:?}");
+        let found = compare(&one, &file(""));
+        assert_eq!(found.arguments["bpf"], ["any but argument 0 = 0x1", "any"]);
+
+        // The same is allowed; what else is refused in which way is another question.
+        let list = |errno: u32, more: &str| {
+            let rule =
+                r#"{"names":["bpf"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"}]}"#;
+            let start = format!(r#""defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":{errno}"#);
+            parse("f", &format!(r#"{{{start},"syscalls":[{rule}{more}]}}"#)).unwrap()
+        };
+        assert!(compare(&list(1, ""), &list(38, "")).rest.contains("bpf"));
+        assert!(compare(&list(1, ""), &list(1, "")).rest.is_empty());
+        let contrary =
+            r#",{"names":["bpf"],"action":"SCMP_ACT_KILL","args":[{"index":1,"value":1,"op":"SCMP_CMP_EQ"}]}"#;
+        assert!(compare(&list(1, contrary), &list(1, contrary)).unknown.contains("bpf"));
     }
 
     #[test]

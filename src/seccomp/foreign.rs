@@ -109,15 +109,38 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Policy, ForeignError> {
         }
         let answer = answer(&rule.action, rule.errno_ret);
         let tests = rule.args.iter().flatten().map(test).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        // Runtimes leave out a rule that does what happens anyway; libseccomp would not take it (seccomp_rule_add(3)).
+        if filter.does_by_default(rule) {
+            continue;
+        }
         for name in &rule.names {
             if let Err(unknown) = Call::of(name) {
                 return Err(wrong(unknown.to_string()));
             }
-            let case = Case { answer: answer.clone(), tests: tests.clone(), why: None };
-            policy.calls.entry(name.clone()).or_default().push(case);
+            let cases = policy.calls.entry(name.clone()).or_default();
+            for tests in rules_of(&tests) {
+                cases.push(Case { answer: answer.clone(), tests, why: None });
+            }
         }
     }
     Ok(policy)
+}
+
+impl Filter {
+    fn does_by_default(&self, rule: &Rule) -> bool {
+        let errno = |action: &str, errno: Option<u32>| (action == "SCMP_ACT_ERRNO").then(|| errno.unwrap_or(EPERM));
+        // The old name of the same.
+        let known = |action: &str| if action == "SCMP_ACT_KILL" { "SCMP_ACT_KILL_THREAD" } else { action }.to_owned();
+        known(&rule.action) == known(&self.default_action)
+            && errno(&rule.action, rule.errno_ret) == errno(&self.default_action, self.default_errno_ret)
+    }
+}
+
+/// What runtimes make of one rule's tests: one rule, or where two are on one argument, which libseccomp does not take, a
+/// rule of each test.
+fn rules_of(tests: &[Test]) -> Vec<Vec<Test>> {
+    let twice = tests.iter().enumerate().any(|(at, test)| tests[..at].iter().any(|other| other.index == test.index));
+    if twice { tests.iter().map(|test| vec![*test]).collect() } else { vec![tests.to_vec()] }
 }
 
 fn empty(file: &str, default: Answer) -> Policy {
@@ -141,7 +164,7 @@ fn test(arg: &Arg) -> Result<Test, String> {
         "SCMP_CMP_LE" => (Op::LessOrEqual, arg.value),
         "SCMP_CMP_GT" => (Op::Greater, arg.value),
         "SCMP_CMP_GE" => (Op::GreaterOrEqual, arg.value),
-        "SCMP_CMP_MASKED_EQ" => (Op::Masked(arg.value), arg.value_two),
+        "SCMP_CMP_MASKED_EQ" => (Op::Masked(arg.value), arg.value_two & arg.value),
         other => return Err(format!("{other:?} compares nothing that seccomp knows")),
     };
     if arg.index > 5 {
@@ -197,6 +220,32 @@ mod tests {
                     assert_eq!(pair.0, pair.1, "{name} {args:x?}");
                 }
             }
+        }
+    }
+
+    /// Each as libseccomp 2.5.4 compiles it.
+    #[test]
+    fn rules_count_as_libseccomp_and_the_runtimes_take_them() {
+        let five = r#""args":[{"index":0,"value":5,"op":"SCMP_CMP_EQ"}]"#;
+        let rule = |action: &str, more: &str| format!(r#"{{"names":["socket"],"action":"SCMP_ACT_{action}"{more}}}"#);
+        let when = |action: &str| rule(action, &format!(",{five}"));
+        let both = r#","args":[{"index":0,"value":3,"op":"SCMP_CMP_GT"},{"index":0,"value":6,"op":"SCMP_CMP_LT"}]"#;
+        let masked = r#","args":[{"index":0,"value":1,"valueTwo":3,"op":"SCMP_CMP_MASKED_EQ"}]"#;
+        let as_default = rule("ERRNO", r#","errnoRet":38"#);
+        for (rules, at_five, at_nine) in [
+            ([when("ERRNO"), rule("ALLOW", "")], "allowed", "allowed"),
+            ([rule("ALLOW", ""), when("ERRNO")], "allowed", "allowed"),
+            ([when("ALLOW"), rule("ERRNO", "")], "EPERM", "EPERM"),
+            ([rule("ERRNO", ""), rule("ALLOW", "")], "EPERM", "EPERM"),
+            ([when("ALLOW"), as_default.clone()], "allowed", "ENOSYS"),
+            ([as_default, rule("ALLOW", both)], "allowed", "allowed"),
+            ([when("ALLOW"), rule("ALLOW", masked)], "allowed", "allowed"),
+            ([when("ALLOW"), when("ERRNO")], "undecided", "ENOSYS"),
+        ] {
+            let rules = rules.join(",");
+            let text = format!(r#"{{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,"syscalls":[{rules}]}}"#);
+            let policy = parse("f", &text).unwrap();
+            assert_eq!((&*first(&policy, "socket", 5), &*first(&policy, "socket", 9)), (at_five, at_nine), "{rules}");
         }
     }
 

@@ -152,13 +152,19 @@ impl TryFrom<WrittenArgument> for Argument {
 }
 
 impl Argument {
-    /// The conditions of which one has to hold.
+    /// The conditions of which one has to hold, as few as say the same.
     pub(super) fn alternatives(&self) -> Vec<Condition> {
+        let each = self.each();
+        if matches!(self.test, Test::OneOf(_)) { merged(each) } else { each }
+    }
+
+    /// The conditions of which one has to hold.
+    fn each(&self) -> Vec<Condition> {
         let is = |mask, value| Condition::Is { index: self.index, mask, value };
         match &self.test {
             Test::Equals(value) => vec![is(self.mask, *value)],
             Test::Not(value) => vec![Condition::IsNot { index: self.index, value: *value }],
-            Test::OneOf(values) => merged(values.iter().map(|named| is(self.mask, named.value.0)).collect()),
+            Test::OneOf(values) => values.iter().map(|named| is(self.mask, named.value.0)).collect(),
             Test::AnyBitOf(bits) => bits.iter().map(|named| is(named.value.0, named.value.0)).collect(),
         }
     }
@@ -173,12 +179,21 @@ impl Argument {
 }
 
 impl Rule {
+    /// The same as [`Rule::alternatives`], with every value for itself.
+    pub(super) fn each(&self) -> Vec<Vec<Condition>> {
+        self.sets(Argument::each)
+    }
+
     /// Sets of conditions: the rule counts where all of one set hold. A rule without arguments has one, which is empty.
     pub(super) fn alternatives(&self) -> Vec<Vec<Condition>> {
+        self.sets(Argument::alternatives)
+    }
+
+    fn sets(&self, conditions: impl Fn(&Argument) -> Vec<Condition>) -> Vec<Vec<Condition>> {
         self.args.iter().fold(vec![Vec::new()], |sets, argument| {
             let with = |set: &Vec<Condition>, one: Condition| [set.as_slice(), &[one]].concat();
             let each = |set: &Vec<Condition>| {
-                argument.alternatives().into_iter().map(move |one| with(set, one)).collect::<Vec<_>>()
+                conditions(argument).into_iter().map(move |one| with(set, one)).collect::<Vec<_>>()
             };
             sets.iter().flat_map(each).collect()
         })

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::condition::Condition;
+use super::condition::{Condition, disjoint};
 use super::format::Action;
 use super::profile::{ENOSYS, EPERM, Profile};
 use super::reference::conditions;
@@ -18,6 +18,8 @@ pub enum Answer {
     Errno(u32),
     /// Something that no profile of ours does, by the name that OCI gives it: the caller is ended, traced, ….
     Other(String),
+    /// Rules that contradict each other hold: libseccomp goes by what it makes of their order, or takes one of them alone.
+    Undecided,
 }
 
 impl fmt::Display for Answer {
@@ -28,6 +30,7 @@ impl fmt::Display for Answer {
             Self::Errno(ENOSYS) => f.write_str("ENOSYS"),
             Self::Errno(number) => write!(f, "errno {number}"),
             Self::Other(name) => f.write_str(name),
+            Self::Undecided => f.write_str("undecided"),
         }
     }
 }
@@ -54,6 +57,17 @@ pub(super) struct Test {
 }
 
 impl Test {
+    /// The same as a condition, where it is one of equality.
+    const fn condition(self) -> Option<Condition> {
+        let Self { index, op, value } = self;
+        match op {
+            Op::Equal => Some(Condition::Is { index, mask: u64::MAX, value }),
+            Op::Masked(mask) => Some(Condition::Is { index, mask, value }),
+            Op::NotEqual => Some(Condition::IsNot { index, value }),
+            Op::Less | Op::LessOrEqual | Op::Greater | Op::GreaterOrEqual => None,
+        }
+    }
+
     fn holds(self, args: &[u64; 6]) -> bool {
         let Some(&seen) = args.get(self.index) else { return false };
         match self.op {
@@ -99,6 +113,19 @@ pub(super) struct Why {
     /// The rule's conditions with the names of values; empty where there are none.
     pub(super) shown: String,
     pub(super) shown_by: Vec<String>,
+}
+
+/// When a call is allowed, as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    Always,
+    Never,
+    /// Where all tests of one of these hold.
+    Where(BTreeSet<Vec<Test>>),
+    /// Everywhere but where all tests of one of these hold.
+    Except(BTreeSet<Vec<Test>>),
+    /// Rules with contrary answers may hold at once.
+    Undecided,
 }
 
 /// A whole filter.
@@ -161,7 +188,16 @@ impl Policy {
     #[must_use]
     pub fn answer(&self, name: Option<&str>, args: [u64; 6]) -> Said {
         let cases = name.and_then(|name| self.calls.get(name)).map_or(&[][..], Vec::as_slice);
-        if let Some(case) = cases.iter().find(|case| case.tests.iter().all(|test| test.holds(&args))) {
+        // Without a condition it wins wherever it stands, the first of such (libseccomp, src/db.c).
+        let holding: Vec<&Case> = match cases.iter().find(|case| case.tests.is_empty()) {
+            Some(case) => vec![case],
+            None => cases.iter().filter(|case| case.tests.iter().all(|test| test.holds(&args))).collect(),
+        };
+        if let Some(case) = holding.first() {
+            if holding.iter().any(|other| other.answer != case.answer) {
+                let why = "rules that contradict each other hold, and which of them counts is libseccomp's affair";
+                return Said { answer: Answer::Undecided, why: why.to_owned() };
+            }
             let why = case.why.as_ref().map(|why| format!("{}: {}", why.group, why.comment));
             return Said { answer: case.answer.clone(), why: why.unwrap_or_else(|| "a rule says so".to_owned()) };
         }
@@ -178,26 +214,40 @@ impl Policy {
         self.calls.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The sets of conditions of which one has to hold for the call to be allowed; the empty set always holds.
-    pub(super) fn allowed(&self, name: &str) -> BTreeSet<Vec<Test>> {
-        let cases = self.cases(name).iter().filter(|case| case.answer == Answer::Allow);
-        let mut sets: BTreeSet<Vec<Test>> = cases
-            .map(|case| {
-                let mut tests = case.tests.clone();
-                tests.sort();
-                tests
-            })
-            .collect();
-        if sets.contains(&Vec::new()) || (self.default == Answer::Allow && self.cases(name).is_empty()) {
-            sets = BTreeSet::from([Vec::new()]);
+    /// When the call is allowed.
+    pub(super) fn when(&self, name: &str) -> When {
+        let cases = self.cases(name);
+        let settled = |answer: &Answer| if *answer == Answer::Allow { When::Always } else { When::Never };
+        if let Some(case) = cases.iter().find(|case| case.tests.is_empty()) {
+            return settled(&case.answer);
         }
-        sets
+        let sets = |allowed: bool| -> BTreeSet<Vec<Test>> {
+            let of = cases.iter().filter(|case| (case.answer == Answer::Allow) == allowed);
+            of.map(|case| sorted(&case.tests)).collect()
+        };
+        let (allowed, refused) = (sets(true), sets(false));
+        if allowed.iter().any(|one| refused.iter().any(|other| !apart(one, other))) {
+            return When::Undecided;
+        }
+        match (&self.default, allowed.is_empty(), refused.is_empty()) {
+            (Answer::Allow, _, false) => When::Except(refused),
+            (Answer::Allow, ..) => When::Always,
+            (_, true, _) => When::Never,
+            (_, false, _) => When::Where(allowed),
+        }
     }
 
     /// When the call is allowed, in words.
     pub(super) fn condition(&self, name: &str) -> String {
+        let (allow, before) = match self.when(name) {
+            When::Always => return "any".to_owned(),
+            When::Never => return "none".to_owned(),
+            When::Undecided => return "not known".to_owned(),
+            When::Where(_) => (true, ""),
+            When::Except(_) => (false, "any but "),
+        };
         let mut seen: Vec<String> = Vec::new();
-        for case in self.cases(name).iter().filter(|case| case.answer == Answer::Allow && !case.tests.is_empty()) {
+        for case in self.cases(name).iter().filter(|case| (case.answer == Answer::Allow) == allow) {
             let text = match &case.why {
                 Some(why) => why.shown.clone(),
                 None => case.tests.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
@@ -206,14 +256,39 @@ impl Policy {
                 seen.push(text);
             }
         }
-        seen.join(", or ")
+        format!("{before}{}", seen.join(", or "))
     }
 
-    /// What a call meets that none of its rules allows.
-    pub(super) fn otherwise(&self, name: &str) -> Answer {
-        let refusal = self.cases(name).iter().find(|case| case.answer != Answer::Allow);
-        refusal.map_or_else(|| self.default.clone(), |case| case.answer.clone())
+    /// Everything that a call can meet which is not allowed, each with its conditions; an empty set of conditions is what
+    /// happens where none of the others hold.
+    pub(super) fn refusals(&self, name: &str) -> BTreeMap<String, BTreeSet<Vec<Test>>> {
+        let mut found: BTreeMap<String, BTreeSet<Vec<Test>>> = BTreeMap::new();
+        let mut add = |answer: &Answer, tests| found.entry(answer.to_string()).or_default().insert(tests);
+        let cases = self.cases(name);
+        let settled = cases.iter().find(|case| case.tests.is_empty());
+        let always = settled.map_or(&self.default, |case| &case.answer);
+        if *always != Answer::Allow {
+            add(always, Vec::new());
+        }
+        if settled.is_none() {
+            for case in cases.iter().filter(|case| case.answer != Answer::Allow) {
+                add(&case.answer, sorted(&case.tests));
+            }
+        }
+        found
     }
+}
+
+fn sorted(tests: &[Test]) -> Vec<Test> {
+    let mut tests = tests.to_vec();
+    tests.sort();
+    tests
+}
+
+/// Whether it is known that no call fulfils both. Comparisons of size are not looked at.
+fn apart(one: &[Test], other: &[Test]) -> bool {
+    let known = |tests: &[Test]| tests.iter().filter_map(|test| test.condition()).collect::<Vec<_>>();
+    disjoint(&known(one), &known(other))
 }
 
 impl From<Condition> for Test {

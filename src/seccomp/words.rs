@@ -8,7 +8,7 @@ use super::calls::Call;
 use super::docker::docker_default;
 use super::foreign::ForeignError;
 use super::format::{Action, Rule};
-use super::policy::{Answer, Policy};
+use super::policy::{Answer, Policy, When};
 use super::profile::Profile;
 use super::reference::conditions;
 
@@ -37,12 +37,11 @@ fn counts(profile: &Profile) -> String {
     let policy = Policy::of("", profile);
     let (mut allowed, mut under, mut refused) = (0, 0, 0);
     for name in super::calls::here() {
-        let sets = policy.allowed(name);
-        match sets.contains(&Vec::new()) {
-            true => allowed += 1,
-            false if !sets.is_empty() => under += 1,
-            false if policy.otherwise(name) == policy.default => {}
-            false => refused += 1,
+        match policy.when(name) {
+            When::Always => allowed += 1,
+            When::Where(_) | When::Except(_) | When::Undecided => under += 1,
+            When::Never if policy.cases(name).is_empty() => {}
+            When::Never => refused += 1,
         }
     }
     format!(

@@ -22,7 +22,7 @@ const CONTAINER: &str = "{container}";
 const COMPILED: &str = "{the filter of linux.seccomp, as crun compiled it for an earlier container}";
 
 /// Where a placeholder stands, and what a real container has there.
-pub const PER_CONTAINER: [(&str, &str); 5] = [
+pub const PER_CONTAINER: [(&str, &str); 6] = [
     ("root.path", "a number of its own for {container}"),
     ("mounts[/code].source", "the container's name for {container}"),
     (
@@ -30,6 +30,10 @@ pub const PER_CONTAINER: [(&str, &str); 5] = [
         "two ids of a block that no other live container has; shown is the first block",
     ),
     ("linux.cgroupsPath", "on cgroup v2: the container's name for {container}"),
+    (
+        "process.rlimits[RLIMIT_CORE]",
+        "depends on the hard limit that the service is started with; shown is the caller's",
+    ),
     ("annotations", "with crun: the compiled filter; absent in the first container of each profile"),
 ];
 

@@ -14,7 +14,7 @@ fn errno(answer: &Answer) -> Option<i32> {
     match answer {
         Answer::Allow => None,
         Answer::Errno(number) => Some(i32::try_from(*number).unwrap()),
-        Answer::Other(name) => panic!("no profile of ours answers {name}"),
+        Answer::Other(_) | Answer::Undecided => panic!("no profile of ours answers {answer}"),
     }
 }
 

@@ -77,6 +77,8 @@ fn shown(settings: &Settings, arguments: &[&str]) -> Value {
     // crun alone takes a compiled filter.
     let crun = String::from_utf8_lossy(&said.stderr).contains("with crun");
     assert!(crun, "what stands for something else is named: {said:?}");
+    let core = String::from_utf8_lossy(&said.stderr).contains("RLIMIT_CORE]: depends on the hard limit");
+    assert!(core, "the caller's limits are not the service's: {said:?}");
     without_names(config)
 }
 
@@ -97,6 +99,7 @@ fn what_is_shown_is_what_the_runtime_is_given(runtime: Runtime) {
     }
     let steps = [
         &["python"][..],
+        &["python", "--cold"],
         &["c"],
         &["cpp", "--step", "run"],
         &["java"],
@@ -181,4 +184,18 @@ fn it_is_held_against_docker_and_against_a_file() {
     let (fine, text, _) = said(&["bundle", "python", "--diff", &file.display().to_string()]);
     assert!(fine && text.contains("does not:\n  writing to the root file system\n"), "{text}");
     assert!(text.contains("casemate") && text.contains("mknod mknodat"), "{text}");
+
+    // What is read and told although nobody says which of two is wider, and what is not read.
+    config["mounts"].as_array_mut().unwrap().iter_mut().filter(|mount| mount["destination"] == "/tmp").for_each(
+        |mount| {
+            *mount = json!({"destination": "/tmp", "type": "bind", "source": "/", "options": ["rbind", "rw"]});
+        },
+    );
+    config["process"]["oomScoreAdj"] = json!(-1000);
+    config["process"]["apparmorProfile"] = json!("unconfined");
+    fs::write(&file, config.to_string()).expect("a file");
+    let (fine, text, _) = said(&["bundle", "python", "--diff", &file.display().to_string()]);
+    assert!(fine && text.contains("/tmp: kind: tmpfs | bind") && text.contains("oomScoreAdj: none | -1000"), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("not compared: ") && last.contains("process.apparmorProfile"), "{text}");
 }
