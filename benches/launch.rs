@@ -1,9 +1,11 @@
-//! What a job costs beside the bare program: `cargo bench --bench launch -- [--times N] [--seconds N] [--runtime crun|runc]`.
+//! What a job costs beside the bare program: `cargo bench --bench launch -- [--times N] [--seconds N]
+//! [--runtime crun|runc] [--against BINARY]`.
 //!
 //! Two questions, each answered by ratios within this one run. How long is it from `POST /submit` to the whole result,
 //! beside the same toolchain of the same image started by a shell (`bare.rs`)? And how many hellos are there per second
 //! when every processor is busy, beside the bare interpreter, a plain `crun run` with the same profile, and bubblewrap
-//! (`peers.rs`)? Processor shares are lifted to 100 %. A table goes to standard output, the figures to
+//! (`peers.rs`)? With `--against`, another build of the service takes its turn in everything: what a change is worth is
+//! seen within one run. Processor shares are lifted to 100 %. A table goes to standard output, the figures to
 //! `target/bench/launch.json`.
 
 // A bench is a script: a panic is its report, the terminal its output.
@@ -20,6 +22,8 @@ mod bare;
 mod latency;
 #[path = "launch/peers.rs"]
 mod peers;
+#[path = "launch/rootfs.rs"]
+mod rootfs;
 #[path = "launch/saturation.rs"]
 mod saturation;
 
@@ -29,10 +33,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use support::machine::Place;
-use support::{Runtime, Server, Settings, account};
+use support::{Runtime, Server, Settings};
 
 fn main() {
-    let (mut times, mut seconds, mut runtime) = (60, 6, Runtime::Crun);
+    let (mut times, mut seconds, mut runtime, mut against) = (60, 6, Runtime::Crun, None);
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
         let value = words.next().unwrap_or_default();
@@ -41,21 +45,24 @@ fn main() {
             ("--seconds", Ok(n)) => seconds = n,
             ("--runtime", _) if value == "runc" => runtime = Runtime::Runc,
             ("--runtime", _) if value == "crun" => {}
-            _ => panic!("{word} {value}: there are --times N, --seconds N and --runtime crun|runc"),
+            ("--against", _) => against = Some(PathBuf::from(value)),
+            _ => panic!("{word} {value}: there are --times N, --seconds N, --runtime crun|runc and --against BINARY"),
         }
     }
     let languages = ["python", "java", "c", "cpp"];
     let settings = Settings::new(runtime).limit(&languages, "RUN", "CPU_PERCENT", 100).set("CASEMATE_POOL__LEAST", 2);
-    let server = Server::start_in(&settings, Place::alone());
-    let rows = latency::measure(&server, times);
+    let place = Place::alone();
+    let server = Server::start_in(&settings, place.again());
+    let other = against.map(|binary| Server::start_in(&settings.clone().binary(binary), place.again()));
+    let rows = latency::measure(&server, other.as_ref(), times);
     println!(
-        "{:<36}{:>5}{:>20}{:>20}{:>9}{:>9}",
-        "milliseconds, p50 (p95)", "n", "casemate", "bare", "ratio", "at p95"
+        "{:<28}{:>4}{:>18}{:>18}{:>7}{:>8}{:>18}",
+        "milliseconds, p50 (p95)", "n", "casemate", "bare", "ratio", "at p95", "the other build"
     );
     for row in &rows {
         row.print();
     }
-    let many = saturation::measure(&server, Duration::from_secs(seconds as u64));
+    let many = saturation::measure(&server, other.as_ref(), Duration::from_secs(seconds as u64));
     println!("\nPython hellos per second, every processor busy");
     let bare = many.first().map_or(0.0, |(_, rate)| *rate);
     for (name, rate) in &many {
@@ -69,14 +76,4 @@ fn main() {
     });
     fs::write(directory.join("launch.json"), format!("{all:#}\n")).expect("launch.json");
     println!("\n{}", directory.join("launch.json").display());
-}
-
-/// The root file system of an image that set-up has built.
-fn rootfs(image: &str) -> PathBuf {
-    let images = fs::read_dir(account::images()).expect("images: casemate setup makes them");
-    let mut found: Vec<PathBuf> = images.flatten().map(|entry| entry.path().join("rootfs")).collect();
-    found.retain(|path| path.is_dir() && path.to_string_lossy().contains(&format!("/{image}-")));
-    // The newest, where there are several.
-    found.sort_by_key(|path| fs::metadata(path).and_then(|m| m.created()).ok());
-    found.pop().unwrap_or_else(|| panic!("no image {image}: casemate setup makes it"))
 }

@@ -42,12 +42,18 @@ impl Shell {
     /// Runs these lines, which must print `expected` and nothing else.
     pub fn run(&mut self, lines: &str, expected: &str) -> Duration {
         let began = Instant::now();
+        let said = self.say(lines);
+        let took = began.elapsed();
+        assert_eq!(said, expected, "{lines}");
+        took
+    }
+
+    /// Runs these lines, which must print one line; what it says.
+    pub fn say(&mut self, lines: &str) -> String {
         writeln!(self.input, "{lines}").expect("the shell");
         let mut said = String::new();
         self.output.read_line(&mut said).expect("the shell");
-        let took = began.elapsed();
-        assert_eq!(said.trim_end(), expected, "{lines}");
-        took
+        said.trim_end().to_owned()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::rootfs;
+use super::rootfs::rootfs;
 
 /// In namespaces in which crun can work: ids of a range, a `/sys/fs/cgroup` that it does not refuse. Each of `$2` loops
 /// counts its hellos for `$1` seconds; the sum is what is printed.

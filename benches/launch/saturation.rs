@@ -6,14 +6,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::bare::Shell;
-use super::{peers, rootfs};
+use super::peers;
+use super::rootfs::rootfs;
 use crate::support::Server;
 
 /// Each way of running a hello, and how many there were in a second; the bare program first.
-pub fn measure(server: &Server, time: Duration) -> Vec<(&'static str, f64)> {
+pub fn measure(server: &Server, other: Option<&Server>, time: Duration) -> Vec<(&'static str, f64)> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let mut rates = vec![("bare python3 -c", bare(time, processors))];
     rates.push(("casemate, over HTTP", ours(server, time, processors * 2)));
+    rates.extend(other.map(|other| ("the other build", ours(other, time, processors * 2))));
     rates.extend(peers::crun(time, processors).map(|rate| ("crun run, same profile", rate)));
     rates.extend(peers::bubblewrap(time, processors).map(|rate| ("bubblewrap", rate)));
     rates
@@ -36,7 +38,7 @@ fn bare(time: Duration, loops: usize) -> f64 {
     done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
 }
 
-fn ours(server: &Server, time: Duration, clients: usize) -> f64 {
+pub fn ours(server: &Server, time: Duration, clients: usize) -> f64 {
     let done = AtomicUsize::new(0);
     let began = Instant::now();
     thread::scope(|scope| {

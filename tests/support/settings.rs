@@ -35,6 +35,8 @@ pub struct Settings {
     vars: BTreeMap<String, String>,
     /// Words before the binary.
     front: Vec<&'static str>,
+    /// Another binary than the one under test.
+    binary: Option<PathBuf>,
 }
 
 /// Passed through from the test's own environment: none of them is a setting of the service.
@@ -70,7 +72,7 @@ impl Settings {
 
     /// Nothing at all.
     pub const fn bare() -> Self {
-        Self { vars: BTreeMap::new(), front: Vec::new() }
+        Self { vars: BTreeMap::new(), front: Vec::new(), binary: None }
     }
 
     /// One more variable, or another value for one.
@@ -83,6 +85,12 @@ impl Settings {
     /// Behind these words: a command that becomes the binary.
     pub fn behind(mut self, front: &[&'static str]) -> Self {
         self.front = front.to_vec();
+        self
+    }
+
+    /// This binary in place of the one under test.
+    pub fn binary(mut self, binary: PathBuf) -> Self {
+        self.binary = Some(binary);
         self
     }
 
@@ -105,10 +113,10 @@ impl Settings {
     /// The binary with these settings and this home; the caller adds the subcommand.
     pub fn command(&self, home: &Path) -> Command {
         let mut command = match self.front[..] {
-            [] => Command::new(binary()),
+            [] => Command::new(self.program()),
             [program, ref words @ ..] => {
                 let mut command = Command::new(program);
-                command.args(words).arg(binary());
+                command.args(words).arg(self.program());
                 command
             }
         };
@@ -121,6 +129,10 @@ impl Settings {
         }
         command.envs(&self.vars);
         command
+    }
+
+    fn program(&self) -> PathBuf {
+        self.binary.clone().unwrap_or_else(binary)
     }
 }
 
