@@ -233,6 +233,29 @@ impl Leaf {
         }
     }
 
+    /// The most memory held at once, alone.
+    #[must_use]
+    pub fn memory_peak(&self) -> Option<Bytes> {
+        match self {
+            Self::V1(leaf) => leaf.memory_peak(),
+            Self::V2(leaf) => leaf.memory_peak(),
+            Self::Sampled(leaf) => leaf.usage().memory_peak,
+        }
+    }
+
+    /// Whether nobody is in the group but, at most, the container's process 1: every other process that there was has ended
+    /// and was waited for. It cannot change back: process 1, once it has reported, starts nothing. Where nobody
+    /// counts, nobody knows.
+    #[must_use]
+    pub fn is_deserted(&self) -> bool {
+        match self {
+            Self::V1(leaf) => leaf.tasks(),
+            Self::V2(leaf) => leaf.tasks(),
+            Self::Sampled(_) => None,
+        }
+        .is_some_and(|tasks| tasks <= 1)
+    }
+
     /// What the group holds now, where that has to be looked at from time to time; nothing where the kernel stops it.
     #[must_use]
     pub fn sampled_memory(&self) -> Option<Bytes> {

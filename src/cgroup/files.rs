@@ -134,19 +134,32 @@ impl Dir {
         Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
     }
 
+    /// A file of one record, without the white space at its end: the kernel hands a record over in one piece as far as there
+    /// is room for it (`seq_read_iter`, fs/seq_file.c), so that no second call is needed to find the end. Lists of processes
+    /// have many records.
+    fn record(&self, file: &str) -> Result<String, CgroupError> {
+        let fd = self.readable(file)?;
+        let mut bytes = [0; 4096];
+        match retry_on_intr(|| rustix::io::read(fd.as_fd(), &mut bytes)) {
+            Ok(n) if n < bytes.len() => Ok(String::from_utf8_lossy(&bytes[..n]).trim_end().to_owned()),
+            Ok(_) => self.read(file),
+            Err(e) => Err(self.error("read", file, e.into())),
+        }
+    }
+
     /// The file as one number, if it is one.
     pub(super) fn number(&self, file: &str) -> Option<u64> {
-        self.read(file).ok()?.parse().ok()
+        self.record(file).ok()?.parse().ok()
     }
 
     /// The number after `key` in a file of `key value` lines, if there is one.
     pub(super) fn keyed(&self, file: &str, key: &str) -> Option<u64> {
-        keyed(&self.read(file).ok()?, key)
+        keyed(&self.record(file).ok()?, key)
     }
 
     /// Fails unless the file reads `expected`.
     pub(super) fn expect(&self, file: &str, expected: &str) -> Result<(), CgroupError> {
-        let found = self.read(file)?;
+        let found = self.record(file)?;
         if found == expected {
             return Ok(());
         }
@@ -204,6 +217,14 @@ mod tests {
         assert_eq!(keyed(text, "oom"), Some(3));
         assert_eq!(keyed(text, "oom_group_kill"), None);
         assert_eq!(keyed(text, "max"), None);
+    }
+
+    #[test]
+    fn a_long_file_is_read_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("memory.stat"), "other 1\n".repeat(600) + "last 7\n").unwrap();
+        let opened = Dir::open(dir.path(), "memory").unwrap();
+        assert_eq!(opened.keyed("memory.stat", "last"), Some(7));
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl Leaf {
     pub(super) fn usage(&self) -> Usage {
         Usage {
             cpu_time: self.cpu_time(),
-            memory_peak: self.dirs.memory.number("memory.max_usage_in_bytes").map(Bytes),
+            memory_peak: self.memory_peak(),
             oom_kills: self.oom_kills(),
             pids_refused: self.dirs.pids.keyed("pids.events", "max"),
             pids_peak: self.pids_peak(),
@@ -236,6 +236,15 @@ impl Leaf {
     /// Needs the cpuacct controller only.
     pub(super) fn cpu_time(&self) -> Option<CpuTime> {
         self.dirs.cpuacct.number("cpuacct.usage").map(|ns| CpuTime(ns / 1000))
+    }
+
+    pub(super) fn memory_peak(&self) -> Option<Bytes> {
+        self.dirs.memory.number("memory.max_usage_in_bytes").map(Bytes)
+    }
+
+    /// Threads that were not waited for yet count too (`pids_release`, kernel/cgroup/pids.c).
+    pub(super) fn tasks(&self) -> Option<u64> {
+        self.dirs.pids.number("pids.current")
     }
 
     /// Kernel 6.1.

@@ -122,6 +122,15 @@ impl Leaf {
         }
     }
 
+    pub(super) fn memory_peak(&self) -> Option<Bytes> {
+        self.jobs.existing(&self.name).ok()?.number("memory.peak").map(Bytes)
+    }
+
+    /// Threads that were not waited for yet count too (`pids_release`, kernel/cgroup/pids.c).
+    pub(super) fn tasks(&self) -> Option<u64> {
+        self.jobs.existing(&self.name).ok()?.number("pids.current")
+    }
+
     /// `cpu.stat` is there without the cpu controller too, in every cgroup but the root.
     pub(super) fn cpu_time(&self) -> Option<CpuTime> {
         self.jobs.existing(&self.name).ok()?.keyed("cpu.stat", "usage_usec").map(CpuTime)
@@ -209,6 +218,16 @@ mod tests {
             throttled: Some(2),
         };
         assert_eq!(leaf.usage(), expected);
+    }
+
+    /// With process 1 alone in it, or with nobody; where that cannot be read, nobody knows.
+    #[test]
+    fn a_group_is_deserted_once_all_but_process_1_are_gone() {
+        for (tasks, expected) in [(Some("0\n"), true), (Some("1\n"), true), (Some("2\n"), false), (None, false)] {
+            let files: Vec<_> = tasks.map(|text| ("pids.current", text)).into_iter().collect();
+            let (_jobs, leaf) = leaf(&files);
+            assert_eq!(crate::cgroup::Leaf::V2(leaf).is_deserted(), expected, "{tasks:?}");
+        }
     }
 
     #[test]

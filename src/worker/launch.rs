@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::{Instant, timeout};
@@ -38,7 +39,14 @@ pub(super) struct Waiting {
     pub(super) oom: Option<OwnedFd>,
     /// Who sees to its limits.
     pub(super) enforcement: Enforcement,
+    /// Since when it waits.
+    pub(super) since: Instant,
+    /// The most memory that it has held, once it has settled.
+    pub(super) settled: Option<Bytes>,
 }
+
+/// What runs while a container waits is up, and sleeps, after this long.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// Everything that is made without the runtime.
 struct Prepared {
@@ -95,7 +103,8 @@ impl Sandbox {
         match pipes() {
             Ok((stdin, word, report)) => {
                 let (blueprint, enforcement) = (Arc::clone(blueprint), self.delegation.enforcement());
-                Ok(Waiting { blueprint, remains, capture, stdin, word, report, oom, enforcement })
+                let since = Instant::now();
+                Ok(Waiting { blueprint, remains, capture, stdin, word, report, oom, enforcement, since, settled: None })
             }
             Err(error) => {
                 remains.clear().await;
@@ -180,9 +189,16 @@ impl Waiting {
         self.remains.container.as_mut().is_some_and(|container| !container.is_over())
     }
 
-    /// The most memory that it has held; absent where that cannot be read.
-    pub(super) fn memory(&self) -> Option<Bytes> {
-        self.remains.leaf.as_ref()?.usage().memory_peak
+    /// The most memory that it has held, which is more than what it holds; absent where that cannot be read.
+    pub(super) fn memory(&mut self) -> Option<Bytes> {
+        if self.settled.is_none() {
+            let peak = self.remains.leaf.as_ref()?.memory_peak();
+            if self.since.elapsed() < SETTLED {
+                return peak;
+            }
+            self.settled = peak;
+        }
+        self.settled
     }
 
     /// What one that ended without a job had printed, on one line.

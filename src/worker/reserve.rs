@@ -1,7 +1,8 @@
 //! Containers that wait for jobs: made when nothing else is to be done, used once, at most so many.
 //!
 //! Each kind of container has a shelf. A shelf wants as many as jobs took from it at once lately, within its bounds. The
-//! fillers make what is asked for again and again at any time, everything else while jobs leave a processor free.
+//! fillers make what the next job is likely to miss at any time, everything else while jobs leave two processors free: one
+//! for making it, and one on which a job's processes and the service can meet.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,6 +40,9 @@ const SOON: Duration = Duration::from_millis(50);
 /// Asked for within this time, a kind of container is likely to be asked for again at once.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Processors that jobs must leave free for a container to be made beside them.
+const SPARE: usize = 2;
+
 /// What a filler does next.
 enum Next {
     /// A container for the shelf of this number.
@@ -52,10 +56,8 @@ enum Next {
 pub(super) struct Reserve {
     shelves: Mutex<Vec<Shelf>>,
     bounds: Bounds,
-    /// Jobs under way.
-    busy: AtomicUsize,
+    traffic: Arc<Traffic>,
     processors: usize,
-    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -73,13 +75,22 @@ struct Shelf {
 
 /// A job under way, for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Busy<'a>(&'a Reserve);
+pub(super) struct Busy(Arc<Traffic>);
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
         self.0.changed.notify_one();
     }
+}
+
+/// What goes on, as far as the fillers care.
+#[derive(Debug, Default)]
+struct Traffic {
+    /// Jobs under way.
+    busy: AtomicUsize,
+    /// Something was taken, or a job has ended.
+    changed: Notify,
 }
 
 impl Reserve {
@@ -97,16 +108,15 @@ impl Reserve {
         Self {
             shelves: Mutex::new(kinds.into_iter().map(shelf).collect()),
             bounds,
-            busy: AtomicUsize::new(0),
+            traffic: Arc::default(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
-            changed: Notify::new(),
         }
     }
 
     /// Says that a job is under way.
-    pub(super) fn busy(&self) -> Busy<'_> {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        Busy(self)
+    pub(super) fn busy(&self) -> Busy {
+        self.traffic.busy.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(&self.traffic))
     }
 
     /// A container that suits, if one waits. `warm` is whether the job can be told to one that runs already.
@@ -134,14 +144,14 @@ impl Reserve {
             tokio::spawn(first.remains.clear());
         };
         drop(shelves);
-        self.changed.notify_one();
+        self.traffic.changed.notify_one();
         found
     }
 
     /// Makes what the shelves lack until `stop`. Several may do so at once.
     pub(super) async fn fill(&self, sandbox: &Arc<Sandbox>, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let changed = self.changed.notified();
+            let changed = self.traffic.changed.notified();
             let (at, blueprint) = match self.next() {
                 Next::Make(at, blueprint) => (at, blueprint),
                 Next::Wait(time) => {
@@ -191,32 +201,39 @@ impl Reserve {
                 shelf.taken = 0;
             }
         }
-        // The most that each has held, as the kernel counted it; what it holds now is not more.
-        let held =
-            shelves.iter().flat_map(|shelf| &shelf.waiting).filter_map(Waiting::memory).map(|b| b.0).sum::<u64>();
-        if held >= self.bounds.memory.0 {
-            return Next::Wait(REST);
-        }
         let lacks = |shelf: &Shelf| shelf.wanted(self.bounds).saturating_sub(shelf.waiting.len() + shelf.making);
-        let lacking =
-            shelves.iter_mut().enumerate().filter(|(_, shelf)| shelf.rests_until.is_none_or(|until| until < now));
+        let lacking = shelves.iter().enumerate().filter(|(_, shelf)| shelf.rests_until.is_none_or(|until| until < now));
         // Asked for last, then lacking most.
         let first = lacking.filter(|(_, shelf)| lacks(shelf) > 0).max_by_key(|(_, shelf)| (shelf.asked, lacks(shelf)));
         let Some((at, shelf)) = first else { return Next::Wait(REST) };
-        // What is asked for again and again is made in any case, now or when its job is there. Everything else can wait
-        // until jobs leave a processor free; those that sleep do.
-        let wanted_now = shelf.asked.is_some_and(|asked| now.duration_since(asked) < AGAIN);
-        let busy = self.busy.load(Ordering::Relaxed) >= self.processors;
-        if !wanted_now && busy && runnable().is_none_or(|n| n > self.processors) {
+        // What the next job would miss is made in any case, now or when its job is there.
+        let missed = shelf.waiting.is_empty() && shelf.asked.is_some_and(|asked| now.duration_since(asked) < AGAIN);
+        let jobs = self.traffic.busy.load(Ordering::Relaxed) > 0;
+        if !missed && jobs && in_the_way(runnable(), self.processors) {
             return Next::Wait(SOON);
         }
+        let held: u64 =
+            shelves.iter_mut().flat_map(|shelf| &mut shelf.waiting).filter_map(Waiting::memory).map(|b| b.0).sum();
+        if held >= self.bounds.memory.0 {
+            return Next::Wait(REST);
+        }
+        let shelf = &mut shelves[at];
         shelf.making += 1;
-        Next::Make(at, Arc::clone(&shelf.blueprint))
+        let blueprint = Arc::clone(&shelf.blueprint);
+        // There may be more to do, for another filler.
+        self.traffic.changed.notify_one();
+        Next::Make(at, blueprint)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Shelf>> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a container that is made now would take a processor from jobs. Those that sleep do not count.
+fn in_the_way(runnable: Option<usize>, processors: usize) -> bool {
+    // One of those that run is the thread that asks.
+    runnable.is_none_or(|n| n.saturating_sub(1) + SPARE.min(processors) > processors)
 }
 
 /// How many tasks of the whole machine run or want to, this one among them (proc(5), loadavg).
@@ -230,5 +247,27 @@ impl Shelf {
         let on_demand = self.blueprint.ahead.warm.as_ref().is_some_and(|kit| kit.on_demand);
         let least = if on_demand { 0 } else { bounds.least };
         self.demand.clamp(least, bounds.most.max(bounds.least))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_made_where_it_would_take_a_processor_from_a_job() {
+        // Runnable, processors: a job that runs beside the thread that asks; one that sleeps; nobody can tell.
+        for (runnable, processors, expected) in [
+            (Some(2), 2, true),
+            (Some(1), 2, false),
+            (Some(2), 4, false),
+            (Some(3), 4, false),
+            (Some(4), 4, true),
+            (Some(2), 1, true),
+            (Some(1), 1, false),
+            (None, 64, true),
+        ] {
+            assert_eq!(in_the_way(runnable, processors), expected, "{runnable:?} {processors}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::capture::Live;
 use super::error::StepError;
 use super::filters::Filters;
 use super::remains::Remains;
-use super::reserve::{Bounds, Reserve};
+use super::reserve::{Bounds, Busy, Reserve};
 use super::step::{self, Handover};
 use super::workdir::{CodeFile, Workdir};
 use crate::cgroup::Delegation;
@@ -92,11 +92,14 @@ impl Stock {
 #[derive(Debug, Default)]
 pub struct Leftovers {
     containers: Vec<Remains>,
+    /// Until the report is with the ledger the job is under way, and nothing is made ahead in its way.
+    busy: Option<Busy>,
 }
 
 impl Leftovers {
     /// Deletes all of it.
     pub async fn clear(self) {
+        drop(self.busy);
         for remains in self.containers {
             remains.clear().await;
         }
@@ -114,13 +117,12 @@ impl Sandbox {
         let mut leftovers = Leftovers::default();
         let steps = usize::from(job.compile.is_some()) + job.runs.len();
         tracing::info!(tag = %Tag::Exec(job.id), "{}: steps to carry out, each in a container: {steps}", job.language);
-        let busy = self.stock.reserve.busy();
+        leftovers.busy = Some(self.stock.reserve.busy());
         let mut here = Here { sandbox: self, job, cancel, live, remains: &mut leftovers.containers };
         let report = match here.steps().await {
             Ok(report) => report,
             Err(fault) => JobReport::faulted(fault),
         };
-        drop(busy);
         (report, leftovers)
     }
 

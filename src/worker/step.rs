@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use tokio::io::AsyncWriteExt;
@@ -49,14 +50,14 @@ impl<'a> Handover<'a> {
 }
 
 /// Hands the step over and sees it through to its end. What is left of the container comes back whatever happens; with the
-/// report, nothing in it runs any more.
+/// report, nothing of the job's runs in it any more, and the init is on its way out.
 pub(super) async fn run(
     waiting: Waiting,
     handover: &Handover<'_>,
     cancel: &CancellationToken,
     live: Option<Live<'_>>,
 ) -> (Result<StepReport, StepError>, Remains) {
-    let Waiting { blueprint, mut remains, capture, stdin, word, report, oom, enforcement } = waiting;
+    let Waiting { blueprint, mut remains, capture, stdin, word, report, oom, enforcement, .. } = waiting;
     let Remains { container: Some(container), leaf: Some(leaf), workdir: Some(workdir), name, .. } = &mut remains
     else {
         return (Err(StepError::Without("container")), remains);
@@ -81,10 +82,21 @@ pub(super) async fn run(
         };
         let watchdog = Watchdog { limits, leaf, capture: &capture, oom, cancel, started, used_before };
         let drain = capture.drain(live);
-        tokio::pin!(feed, drain);
-        let mut output = None;
+        let report = read_report(report, init::LONGEST_REPORT as u64 + 1);
+        tokio::pin!(feed, drain, report);
+        let (mut output, said) = (None, OnceLock::new());
         let stop = {
-            let supervise = supervise(container, leaf, watchdog);
+            // The init reports last of all that happens in its container, unless the program left processes behind. What
+            // follows is the kernel's taking down of namespaces, for which nobody need wait.
+            let reported = async {
+                let read = report.as_mut().await;
+                let whole = read.as_ref().is_ok_and(|bytes| !bytes.is_empty());
+                let _ = said.set(read);
+                if !(whole && leaf.is_deserted()) {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let supervise = supervise(container, leaf, watchdog, reported);
             tokio::pin!(supervise);
             loop {
                 tokio::select! {
@@ -102,8 +114,11 @@ pub(super) async fn run(
             None => timeout(DYING, drain).await.map_err(|_| StepError::Undead)?,
         }
         .map_err(StepError::Output)?;
-        let said = timeout(DYING, read_report(report, init::LONGEST_REPORT as u64 + 1));
-        let said = said.await.map_err(|_| StepError::Undead)?.map_err(StepError::Output)?;
+        let said = match said.into_inner() {
+            Some(said) => said,
+            None => timeout(DYING, report).await.map_err(|_| StepError::Undead)?,
+        }
+        .map_err(StepError::Output)?;
         let wait = match Report::parse(&said).map_err(StepError::Report)? {
             Some(Report::Ended { wait, user, system, max_rss }) => {
                 leaf.told(CpuTime(user.0 + system.0), max_rss);
@@ -181,12 +196,19 @@ async fn pump(rest: Option<(Sender, &[u8])>) {
     }
 }
 
-/// Waits for the container's end and hurries it when there is a reason.
-async fn supervise(container: &mut Container, leaf: &Leaf, watchdog: Watchdog<'_>) -> Result<Option<Stop>, StepError> {
+/// Waits for the container's end, or for `over`, after which nothing of the job's is left in it; and hurries it when there
+/// is a reason.
+async fn supervise(
+    container: &mut Container,
+    leaf: &Leaf,
+    watchdog: Watchdog<'_>,
+    over: impl Future<Output = ()>,
+) -> Result<Option<Stop>, StepError> {
     let init = container.pid();
     let stop = tokio::select! {
         biased;
         _ = container.ended() => return Ok(None),
+        () = over => return Ok(None),
         stop = watchdog.reason() => stop,
         () = not_held_up(init, leaf) => unreachable!("it never resolves"),
     };
