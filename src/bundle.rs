@@ -56,18 +56,25 @@ pub struct Started<'a> {
     pub argv: &'a [String],
     /// What it needs beside its image, as [`Plan::binds`] has it.
     pub binds: Vec<(String, PathBuf)>,
+    /// Processor time that it may take to come up before its job is there, in seconds.
+    pub start_up: u64,
 }
+
+/// The most processor time that a costly command may take to come up, in seconds. Java's compiler takes about one.
+const START_UP: u64 = 10;
 
 impl<'a> Started<'a> {
     /// By what the language says of its step; the kits are directories below `kits`.
     #[must_use]
     pub fn of(ahead: &'a Ahead, kits: &Path) -> Self {
         let Some(kit) = &ahead.warm else {
-            return Self { begin: Begin::OnWord, argv: &ahead.argv, binds: Vec::new() };
+            return Self { begin: Begin::OnWord, argv: &ahead.argv, binds: Vec::new(), start_up: 0 };
         };
         let dir = kits.join(&kit.name);
         let binds = kit.over.iter().map(|(path, name)| (path.clone(), dir.join(name))).collect();
-        Self { begin: Begin::Warm, argv: &kit.argv, binds }
+        // What comes up in no time has the second that the limit of a process is above the group's.
+        let start_up = if kit.on_demand { START_UP } else { 0 };
+        Self { begin: Begin::Warm, argv: &kit.argv, binds, start_up }
     }
 }
 
@@ -84,6 +91,8 @@ pub struct Plan<'a> {
     pub cwd: &'a str,
     /// What it may use.
     pub limits: &'a Limits,
+    /// Processor time that it may take to come up, in seconds, on top of that.
+    pub start_up: u64,
     /// Its `RLIMIT_CORE` in bytes, 1 unless the service itself may have no more than 0 (`host::rlimits`).
     pub core: u64,
     /// The filter of system calls.
@@ -125,7 +134,7 @@ pub fn spec(plan: &Plan<'_>) -> Result<Spec, OciSpecError> {
         .cwd(plan.cwd)
         .no_new_privileges(true)
         .capabilities(no_capabilities()?)
-        .rlimits(limits::rlimits(plan.limits, plan.core)?)
+        .rlimits(limits::rlimits(plan.limits, plan.core, plan.start_up)?)
         .build()?;
     let mut linux = LinuxBuilder::default()
         .uid_mappings(identity::mappings(plan.ids)?)

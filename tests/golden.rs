@@ -51,6 +51,7 @@ fn configuration(image: &str, step: &str, ahead: &Ahead, limits: &Limits, cgroup
         env: &ahead.env,
         cwd: &ahead.cwd,
         limits,
+        start_up: started.start_up,
         core: 1,
         seccomp: filter.clone(),
         compiled_filter: None,

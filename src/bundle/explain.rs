@@ -304,13 +304,14 @@ pub(super) mod tests {
     }
 
     fn one(ahead: &Ahead, limits: &Limits, writable: bool) -> Spec {
-        let Started { begin, argv, binds } = Started::of(ahead, Path::new("/stage/kits"));
+        let Started { begin, argv, binds, start_up } = Started::of(ahead, Path::new("/stage/kits"));
         let plan = Plan {
             begin,
             argv,
             env: &ahead.env,
             cwd: &ahead.cwd,
             limits,
+            start_up,
             core: 1,
             seccomp: Profiles::load(None).unwrap().get(&ahead.profile).unwrap().to_oci().unwrap(),
             compiled_filter: Some("x"),

@@ -46,13 +46,14 @@ pub(super) struct Place<'a> {
 impl Blueprint {
     /// The configuration of a container of this kind in this place, under the filter of `profile`.
     pub(super) fn spec(&self, profile: &Profile, place: &Place<'_>) -> Result<Spec, OciSpecError> {
-        let Started { begin, argv, binds } = Started::of(&self.ahead, place.kits);
+        let Started { begin, argv, binds, start_up } = Started::of(&self.ahead, place.kits);
         bundle::spec(&Plan {
             begin,
             argv,
             env: &self.ahead.env,
             cwd: &self.ahead.cwd,
             limits: &self.limits,
+            start_up,
             core: place.core,
             seccomp: profile.to_oci()?,
             compiled_filter: place.compiled_filter,
