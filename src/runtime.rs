@@ -4,7 +4,9 @@ mod command;
 pub(crate) mod container;
 mod probe;
 pub mod reaper;
+mod sealed;
 
 pub use command::{Kind, Runtime, RuntimeError};
 pub use container::{Bundle, Container};
 pub use probe::{ProbeError, find};
+pub use sealed::Sealed;

@@ -28,7 +28,7 @@ use crate::image::{Image, ImageError, Images, Recipes, VerifyError};
 use crate::language::Languages;
 use crate::model::JobId;
 use crate::runtime::reaper::Reaper;
-use crate::runtime::{Kind, ProbeError, Runtime, find};
+use crate::runtime::{Kind, ProbeError, Runtime, Sealed, find};
 use crate::seccomp::Profiles;
 use crate::service::{Admission, Capacity, Ledger};
 use crate::shutdown::Shutdown;
@@ -111,9 +111,14 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
     let stage = Stage::build(INIT, KITS, &[&settings.home, &settings.images])?;
     let images = stage_images(settings, &definitions, &stage)?;
     let (kind, program, version) = find(wanted(settings.runtime), settings.runtime_path.as_deref())?;
+    let sealed = Sealed::copy(&program).unwrap_or_else(|error| {
+        tracing::warn!("{} makes a copy of itself at every launch: {error}", kind.name());
+        None
+    });
     let runtime = Runtime {
         kind,
         program,
+        sealed,
         version,
         state: stage.state(),
         makes_cgroup: matches!(delegation, Delegation::V2(_)),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::reaper::{Ended, Reaper};
-use crate::sys::spawn::spawn;
+use super::sealed::Sealed;
+use crate::sys::spawn::{Program, spawn};
 
 /// The most of a runtime's own words that is worth a log line, in bytes.
 const WORDS: u64 = 2048;
@@ -80,8 +81,10 @@ pub enum RuntimeError {
 pub struct Runtime {
     /// Which one.
     pub kind: Kind,
-    /// The program.
+    /// Where the program is.
     pub program: PathBuf,
+    /// The same, sealed, where that can be had: this is what is executed then.
+    pub sealed: Option<Sealed>,
     /// What it says of its version.
     pub version: String,
     /// Where it keeps its notes.
@@ -117,20 +120,13 @@ impl Runtime {
         join: Vec<OwnedFd>,
     ) -> Result<(), RuntimeError> {
         let failed = |source| RuntimeError::Spawn { call, source };
-        let (own, program) = (reaper.clone(), self.program.clone());
-        // A thread of its own: forking copies page tables, and joining cgroups may take milliseconds.
+        let (own, path, sealed) = (reaper.clone(), self.program.clone(), self.sealed.clone());
+        // A thread of its own: joining cgroups may take milliseconds.
         let started = tokio::task::spawn_blocking(move || {
-            let (child, spawned) = own.spawn(|| spawn(&program, &arguments, &descriptors, &join))?;
-            drop((descriptors, join));
-            Ok((child, spawned.executed()))
+            let program = Program { path: &path, open: sealed.as_ref().map(Sealed::open) };
+            own.spawn(|| spawn(program, &arguments, &descriptors, &join))
         });
-        let (mut child, executed) = started.await.map_err(|e| failed(io::Error::other(e)))?.map_err(failed)?;
-        if let Err(source) = executed {
-            // That it failed was perhaps only not to be read; it must not go on when everybody thinks that it has ended.
-            child.kill();
-            child.ended().await;
-            return Err(failed(source));
-        }
+        let mut child = started.await.map_err(|e| failed(io::Error::other(e)))?.map_err(failed)?;
         match tokio::time::timeout(self.limit, child.ended()).await {
             Ok(Ended::Exited(0)) => Ok(()),
             Ok(ended) => Err(RuntimeError::Failed { call, ended, words: words(log) }),
@@ -164,6 +160,7 @@ mod tests {
         Runtime {
             kind,
             program: kind.name().into(),
+            sealed: None,
             version: String::new(),
             state: "/s".into(),
             makes_cgroup,

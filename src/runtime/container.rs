@@ -159,7 +159,7 @@ pub(crate) mod tests {
         let process = reaper.adopt(Pid::from_raw(i32::try_from(child.id()).unwrap()), reaper.now());
         let (kind, state, limit) = (Kind::Crun, state.to_owned(), Duration::from_secs(1));
         let (program, version) = ("crun".into(), String::new());
-        let runtime = Runtime { kind, program, version, state, makes_cgroup: false, limit };
+        let runtime = Runtime { kind, program, sealed: None, version, state, makes_cgroup: false, limit };
         (Container { runtime, id: id.to_owned(), process }, child)
     }
 }

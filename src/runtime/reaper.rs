@@ -13,8 +13,6 @@ use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::sys::spawn::Spawned;
-
 /// Endings of processes that nobody asked for yet: a container's process may end before the call that names it
 /// returns. Older ones are forgotten.
 const STRAYS: usize = 256;
@@ -103,20 +101,13 @@ impl Reaper {
         Self { table: Arc::default() }
     }
 
-    /// Forks a process by `start` and watches it. Nothing is reaped meanwhile, so that no ending is missed.
+    /// Starts a process by `start` and watches it. It may end before `start` is over.
     ///
     /// # Errors
     /// What `start` reports.
-    pub fn spawn(&self, start: impl FnOnce() -> io::Result<Spawned>) -> io::Result<(Child, Spawned)> {
-        let mut table = self.lock();
-        let spawned = start()?;
-        let pid = spawned.pid;
-        // The number may have been another process's before, whose ending nobody asked for.
-        table.strays.retain(|stray| stray.pid != pid);
-        let (send, ended) = oneshot::channel();
-        table.waiting.insert(pid, send);
-        drop(table);
-        Ok((Child { pid, ended, seen: None, table: self.table.clone() }, spawned))
+    pub fn spawn(&self, start: impl FnOnce() -> io::Result<Pid>) -> io::Result<Child> {
+        let since = self.now();
+        start().map(|pid| self.adopt(pid, since))
     }
 
     /// The present moment.
@@ -125,7 +116,7 @@ impl Reaper {
         Moment(self.lock().reaped)
     }
 
-    /// Watches a process that was started by somebody else after `since`, and is, or will be, our child. Its number may have
+    /// Watches a process that was started after `since`, and is, or will be, our child. Its number may have
     /// been that of a process that ended before: process ids come again.
     #[must_use]
     pub fn adopt(&self, pid: Pid, since: Moment) -> Child {

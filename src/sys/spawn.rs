@@ -1,13 +1,14 @@
 //! Starts a program with exactly the file descriptors it is meant to have, inside the cgroups it is meant to be in.
-//! Does not wait for it: `runtime::reaper` does.
+//! Does not wait for its end: `runtime::reaper` does.
 //!
-//! Not the standard library's `Command`: that waits in the calling thread until the new process has executed, which on
-//! cgroup v1 takes milliseconds (a first move into a hierarchy waits for a grace period of the kernel), and after a failed
-//! start it waits for the child itself, which here only the reaper may do.
+//! Not the standard library's `Command`: after a failed start it waits for the child itself, which here only the reaper may
+//! do; and it cannot make the child join cgroups without copying the service's page tables. The child shares the service's
+//! memory until it executes, as a child of `posix_spawn` does (clone(2), CLONE_VM and CLONE_VFORK): nothing is copied, and no
+//! page of the service has to be made its own again afterwards.
 
-use std::ffi::{CString, OsStr};
-use std::io::{self, PipeReader, Read};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -15,85 +16,113 @@ use std::ptr;
 use nix::unistd::Pid;
 
 /// The whole environment of what is started.
-const ENVIRONMENT: &std::ffi::CStr = c"PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+const ENVIRONMENT: &CStr = c"PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Descriptors are moved out of the way to numbers from here on, before they are put in their places.
 const APART: RawFd = 64;
 
-/// A process that was forked and may not have executed its program yet.
-#[derive(Debug)]
-pub struct Spawned {
-    /// Its id.
-    pub pid: Pid,
-    failure: PipeReader,
+/// Room for the child before it executes, in bytes.
+const STACK: usize = 64 << 10;
+
+/// The number of the last signal (signal(7)).
+const LAST_SIGNAL: libc::c_int = 64;
+
+/// What is to be started.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    /// Where it is, and its own name for itself.
+    pub path: &'a Path,
+    /// The same, open: then this is what is executed, whatever is at the path by now.
+    pub open: Option<BorrowedFd<'a>>,
 }
 
-impl Spawned {
-    /// Waits until the program runs, or has failed to; the process has then ended with status 127.
-    ///
-    /// # Errors
-    /// What joining a cgroup or exec reported.
-    pub fn executed(mut self) -> io::Result<()> {
-        let mut errno = [0; 4];
-        match self.failure.read(&mut errno)? {
-            0 => Ok(()),
-            _ => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
-        }
-    }
-}
-
-/// Forks a process that is to become `program`. The environment is empty but for `PATH`. `descriptors` become 0, 1, 2 and
-/// so on; nothing else stays open in it, from its first moment on.
+/// Starts a process that becomes `program`. The environment is empty but for `PATH`. `descriptors` become 0, 1, 2 and so on;
+/// nothing else stays open in it, from its first moment on.
 ///
 /// Each of `join` is an open `cgroup.procs`; the new process writes itself into every one before the program starts
 /// (cgroup v1 lets a user move only his own processes).
 ///
+/// The calling thread waits until the program runs. On cgroup v1 that takes milliseconds: a first move into a hierarchy
+/// waits for a grace period of the kernel.
+///
 /// # Errors
-/// When a word has a NUL in it, or the kernel does not fork.
+/// When a word has a NUL in it, or the kernel makes no process, or joining a cgroup or executing fails; the process has then
+/// ended with status 127, and is still to be waited for.
 pub fn spawn<S: AsRef<OsStr>>(
-    program: &Path,
+    program: Program<'_>,
     arguments: &[S],
     descriptors: &[OwnedFd],
     join: &[OwnedFd],
-) -> io::Result<Spawned> {
+) -> io::Result<Pid> {
     let c_string = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::other);
-    let path = c_string(program.as_os_str())?;
+    let path = c_string(program.path.as_os_str())?;
     let words = arguments.iter().map(|word| c_string(word.as_ref())).collect::<io::Result<Vec<_>>>()?;
     let argv: Vec<*const libc::c_char> =
         [&path].into_iter().chain(&words).map(|word| word.as_ptr()).chain([ptr::null()]).collect();
-    let envp = [ENVIRONMENT.as_ptr(), ptr::null()];
-    let (failure, said) = io::pipe()?;
     let raw = |fds: &[OwnedFd]| -> Vec<RawFd> { fds.iter().map(AsRawFd::as_raw_fd).collect() };
     let mut plan: Vec<RawFd> = raw(descriptors);
-    let inherited = plan.len();
-    plan.push(said.as_raw_fd());
     plan.extend(raw(join));
-    // SAFETY: the child makes async-signal-safe calls only, allocates nothing, and ends by exec or _exit (fork(2), NOTES).
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        0 => {
-            let errno = child(&mut plan, inherited, &path, &argv, &envp).to_ne_bytes();
-            // SAFETY: the buffer outlives the call; _exit runs nothing of the parent's.
-            unsafe {
-                libc::write(plan[inherited], errno.as_ptr().cast(), errno.len());
-                libc::_exit(127)
-            }
+    plan.extend(program.open.map(|open| open.as_raw_fd()));
+    let mut errand = Errand {
+        plan: &mut plan,
+        inherited: descriptors.len(),
+        join: join.len(),
+        path: &path,
+        argv: &argv,
+        envp: [ENVIRONMENT.as_ptr(), ptr::null()],
+        errno: 0,
+    };
+    let mut stack = vec![0u128; STACK / size_of::<u128>()];
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: sigset_t is plain data. The child runs on a stack of its own, which grows down from an aligned end, while this
+    // thread is stopped (CLONE_VFORK), so that nobody else touches the stack or the errand. It makes async-signal-safe calls
+    // only, allocates nothing, and ends by exec or exit. No handler of ours runs in it: every signal is blocked here, and
+    // there before it is answered by default.
+    let pid = unsafe {
+        let (mut every, mut before): (libc::sigset_t, libc::sigset_t) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&raw mut every);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const every, &raw mut before);
+        let top = stack.as_mut_ptr().add(stack.len());
+        let pid = libc::clone(run, top.cast(), flags, (&raw mut errand).cast());
+        let refused = io::Error::last_os_error();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut());
+        if pid == -1 {
+            return Err(refused);
         }
-        pid => Ok(Spawned { pid: Pid::from_raw(pid), failure }),
+        pid
+    };
+    // SAFETY: the errand is this function's own again. The child wrote to it behind the compiler's back.
+    match unsafe { ptr::read_volatile(&raw const errand.errno) } {
+        0 => Ok(Pid::from_raw(pid)),
+        errno => Err(io::Error::from_raw_os_error(errno)),
     }
 }
 
-/// In the child: puts each descriptor of `plan` in the place of its index, closes all others, joins the cgroups and
-/// executes. The first `inherited` stay open in the program; then comes the one for failures, then the cgroups.
-/// Returns the errno of what failed, when `plan` has the descriptors as they are now.
-fn child(
-    plan: &mut [RawFd],
+/// What the child has to do, and what became of it.
+struct Errand<'a> {
+    /// First what the program inherits, then the cgroups, then the program if it is open.
+    plan: &'a mut [RawFd],
     inherited: usize,
-    path: &std::ffi::CStr,
-    argv: &[*const libc::c_char],
-    envp: &[*const libc::c_char],
-) -> libc::c_int {
+    join: usize,
+    path: &'a CStr,
+    argv: &'a [*const libc::c_char],
+    envp: [*const libc::c_char; 2],
+    /// Why it failed; zero as long as it did not.
+    errno: libc::c_int,
+}
+
+extern "C" fn run(errand: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `spawn` hands over an errand, and does not touch it before this has ended.
+    let errand = unsafe { &mut *errand.cast::<Errand<'_>>() };
+    errand.errno = child(errand);
+    127
+}
+
+/// In the child: puts each descriptor of the plan in the place of its index, closes all others, joins the cgroups and
+/// executes. Returns the errno of what failed.
+fn child(errand: &mut Errand<'_>) -> libc::c_int {
     let last = || io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+    let Errand { plan, inherited, join, path, argv, envp, .. } = errand;
     for fd in plan.iter_mut() {
         // SAFETY: a plain system call on a descriptor of this process.
         match unsafe { libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, APART) } {
@@ -115,25 +144,44 @@ fn child(
     if unsafe { libc::close_range(next, libc::c_uint::MAX, 0) } == -1 {
         return last();
     }
-    for &procs in &plan[inherited + 1..] {
+    let (inherited, rest) = plan.split_at(*inherited);
+    let (join, open) = rest.split_at(*join);
+    for &procs in join {
         // SAFETY: the buffer is a static of the given length.
         if unsafe { libc::write(procs, b"0".as_ptr().cast(), 1) } != 1 {
             return last();
         }
     }
-    for &fd in &plan[..inherited] {
+    for &fd in inherited {
         // SAFETY: a plain system call on a descriptor of this process.
         if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } == -1 {
             return last();
         }
     }
-    // SAFETY: sigset_t is plain data; the calls only change this process's signal state. Rust ignores SIGPIPE.
+    // SAFETY: sigset_t and sigaction are plain data, all zeros the default action; the calls only change this process's signal
+    // state, of which it has a copy. The two signals that the C library keeps to itself are refused, and need nothing.
     unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        for signal in 1..=LAST_SIGNAL {
+            libc::sigaction(signal, &raw const default, ptr::null_mut());
+        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-        libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr());
+    }
+    // SAFETY: the strings and both arrays, which end with a null, outlive the calls.
+    unsafe {
+        match open.first() {
+            Some(&program) => libc::syscall(
+                libc::SYS_execveat,
+                program,
+                c"".as_ptr(),
+                argv.as_ptr(),
+                envp.as_ptr(),
+                libc::AT_EMPTY_PATH,
+            ),
+            None => libc::c_long::from(libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr())),
+        };
     }
     last()
 }
@@ -142,6 +190,12 @@ fn child(
 mod tests {
     use super::*;
     use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    fn at(path: &str) -> Program<'_> {
+        Program { path: Path::new(path), open: None }
+    }
 
     fn null() -> OwnedFd {
         File::options().read(true).write(true).open("/dev/null").unwrap().into()
@@ -150,10 +204,8 @@ mod tests {
     fn printed(script: &str, more: impl FnOnce(OwnedFd) -> Vec<OwnedFd>) -> String {
         let (mut read, write) = io::pipe().unwrap();
         let fds = more(write.into());
-        let spawned = spawn(Path::new("/bin/sh"), &["-c", script], &fds, &[]).unwrap();
+        let pid = spawn(at("/bin/sh"), &["-c", script], &fds, &[]).unwrap();
         drop(fds);
-        let pid = spawned.pid;
-        spawned.executed().unwrap();
         let mut text = String::new();
         read.read_to_string(&mut text).unwrap();
         nix::sys::wait::waitpid(pid, None).unwrap();
@@ -184,11 +236,23 @@ mod tests {
         for (program, join, errno) in
             [("/bin/true", vec![read_only], libc::EBADF), ("/nowhere/crun", vec![], libc::ENOENT)]
         {
-            let spawned = spawn::<&str>(Path::new(program), &[], &[null(), null(), null()], &join).unwrap();
-            let pid = spawned.pid;
-            assert_eq!(spawned.executed().unwrap_err().raw_os_error(), Some(errno));
-            let ended = nix::sys::wait::waitpid(pid, None).unwrap();
-            assert_eq!(ended, nix::sys::wait::WaitStatus::Exited(pid, 127));
+            let error = spawn::<&str>(at(program), &[], &[null(), null(), null()], &join).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(errno), "{program}");
         }
+    }
+
+    /// What is open is executed, not what is at the path by now.
+    #[test]
+    fn an_open_program_needs_no_path() {
+        let (mut read, write) = io::pipe().unwrap();
+        let shell = File::open("/bin/sh").unwrap();
+        let program = Program { path: Path::new("/nowhere/shell"), open: Some(shell.as_fd()) };
+        let fds = [null(), write.into(), null()];
+        let pid = spawn(program, &["-c", "echo $0; ls /proc/$$/fd | wc -l"], &fds, &[]).unwrap();
+        drop(fds);
+        let mut text = String::new();
+        read.read_to_string(&mut text).unwrap();
+        nix::sys::wait::waitpid(pid, None).unwrap();
+        assert_eq!(text, "/nowhere/shell\n3\n");
     }
 }
