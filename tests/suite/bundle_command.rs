@@ -99,14 +99,12 @@ fn what_is_shown_is_what_the_runtime_is_given(runtime: Runtime) {
     }
     let steps = [
         &["python"][..],
-        &["python", "--cold"],
         &["c"],
         &["cpp", "--step", "run"],
         &["java"],
         &["c", "--step", "compile"],
         &["cpp", "--step", "compile"],
         &["java", "--step", "compile"],
-        &["java", "--step", "compile", "--cold"],
     ];
     let deadline = Instant::now() + scale::patience(Duration::from_secs(60));
     for arguments in steps {
@@ -119,6 +117,23 @@ fn what_is_shown_is_what_the_runtime_is_given(runtime: Runtime) {
     }
     assert_eq!(shown(&settings, &["c"])["process"]["rlimits"][3]["hard"], 77);
     assert_eq!(shown(&settings, &["python"])["process"]["args"][1], "warm");
+}
+
+/// Where no container is made ahead, every job finds none.
+fn cold_steps_are_shown_too(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let (directory, settings) = keeper(runtime);
+    let settings = settings.set("CASEMATE_POOL__LEAST", 0).set("CASEMATE_POOL__MOST", 0);
+    let server = Server::start(&settings);
+    let client = server.client();
+    for (language, code) in [("python", "print('hello')"), ("java", program!("java/Hello.java"))] {
+        assert_eq!(client.run(language, code, None).output(), "hello\n", "{language}");
+    }
+    let seen = seen(directory.path());
+    for arguments in [&["python", "--cold"][..], &["java", "--step", "compile", "--cold"]] {
+        let shown = shown(&settings, arguments);
+        assert!(seen.contains(&shown), "{arguments:?}: no container was made of {shown:#}");
+    }
 }
 
 fn a_job_that_finds_no_container_is_shown_cold(runtime: Runtime) {
@@ -134,7 +149,11 @@ fn a_job_that_finds_no_container_is_shown_cold(runtime: Runtime) {
     assert_eq!(seen, [shown(&settings, &["python", "--cold"])], "that one container");
 }
 
-under_both_runtimes!(what_is_shown_is_what_the_runtime_is_given, a_job_that_finds_no_container_is_shown_cold);
+under_both_runtimes!(
+    what_is_shown_is_what_the_runtime_is_given,
+    cold_steps_are_shown_too,
+    a_job_that_finds_no_container_is_shown_cold
+);
 
 fn said(arguments: &[&str]) -> (bool, String, String) {
     let said = command::casemate(&Settings::new(Runtime::Crun), arguments, b"");
