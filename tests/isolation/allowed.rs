@@ -134,6 +134,10 @@ impl Host {
             let seconds = (seconds - 1) / scale::factor() + 1;
             return format!("0 {seconds} {seconds}");
         }
+        // Under a hard limit of 0, as sudo sets it, a job cannot have the 1 that it is to have.
+        if fact == format!("{RLIMIT_CORE} 0 0") && self.limits.contains(fact) {
+            return format!("{RLIMIT_CORE} 1 1");
+        }
         let handed_on = [RLIMIT_NPROC, RLIMIT_MEMLOCK].iter().any(|kind| fact.starts_with(&format!("{kind} ")));
         if handed_on && self.limits.contains(fact) {
             format!("{} <the service's>", fact.split(' ').next().unwrap_or_default())
@@ -144,6 +148,7 @@ impl Host {
 }
 
 /// getrlimit(2), as Linux numbers them nearly everywhere.
+const RLIMIT_CORE: u32 = 4;
 const RLIMIT_NPROC: u32 = 6;
 const RLIMIT_MEMLOCK: u32 = 8;
 
@@ -155,7 +160,10 @@ fn limits(service: Process) -> BTreeSet<String> {
         let mut values = values.split_whitespace().map(|value| if value == "unlimited" { "-1" } else { value });
         Some(format!("{kind} {} {}", values.next()?, values.next()?))
     };
-    [("Max processes", RLIMIT_NPROC), ("Max locked memory", RLIMIT_MEMLOCK)].into_iter().filter_map(line).collect()
+    [("Max core file size", RLIMIT_CORE), ("Max processes", RLIMIT_NPROC), ("Max locked memory", RLIMIT_MEMLOCK)]
+        .into_iter()
+        .filter_map(line)
+        .collect()
 }
 
 /// What the kernel shows to a process of its own self is the kernel's choice; of the init and of any other it counts what
