@@ -40,6 +40,7 @@ fn random(from: u64, to: u64) -> u64 {
 
 #[test]
 fn slow_killed_at_random_moments() {
+    pretender::serve_if_asked();
     let kills = std::env::var("CMTEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
     let home = tempfile::tempdir().expect("a directory");
     let mut load = Load::new(|n| (format!("job {n}"), format!("done {n}\n")));

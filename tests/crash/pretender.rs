@@ -31,10 +31,11 @@ pub struct Pretender {
 }
 
 impl Pretender {
-    /// Starts one on this home and waits until it listens.
+    /// Starts one on this home and waits until it listens: this program again, with the one test that begins by looking
+    /// whether it is to serve.
     pub fn start(home: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command.args(["--exact", "pretender::service", "--ignored", "--nocapture"]).env(HOME, home);
+        command.args(["--exact", "slow_killed_at_random_moments", "--nocapture"]).env(HOME, home);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("this program again");
         let said = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
         let address = said.filter_map(|line| line.strip_prefix("listening on ")?.parse().ok()).next();
@@ -113,10 +114,9 @@ async fn run(home: &Path) {
     serve(listeners, edge, Shutdown::new()).await;
 }
 
-/// Not a test: the service itself, for as long as it is left alive.
-#[test]
-#[ignore = "the service that the others kill"]
-fn service() {
+/// In the process that [`Pretender::start`] has begun this is the service, for as long as it is left alive; in any other
+/// it is nothing.
+pub fn serve_if_asked() {
     let Some(home) = std::env::var_os(HOME) else { return };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

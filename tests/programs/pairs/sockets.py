@@ -1,5 +1,6 @@
 # Addresses that one binds and the other finds taken, or listening. Stopped by the network namespace; families other than
 # AF_UNIX also by the filter.
+# The ports are below those that the kernel gives to whoever asks for any (ip_local_port_range): nobody else has them.
 
 
 class Bound(Kept):
@@ -43,17 +44,17 @@ class path_socket(Bound):
 
 @channel
 class tcp_on_the_loopback(Bound):
-    family, kind, protocol, address = socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", 47174)
+    family, kind, protocol, address = socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", 24174)
 
 
 @channel
 class udp_on_the_loopback(Bound):
-    family, kind, protocol, address = socket.AF_INET6, socket.SOCK_DGRAM, 0, ("::1", 47174)
+    family, kind, protocol, address = socket.AF_INET6, socket.SOCK_DGRAM, 0, ("::1", 24174)
 
 
 @channel
 class vsock(Bound):
-    family, kind, protocol, address = 40, socket.SOCK_STREAM, 0, (0xFFFFFFFF, 47174)
+    family, kind, protocol, address = 40, socket.SOCK_STREAM, 0, (0xFFFFFFFF, 24174)
 
 
 @channel
