@@ -75,7 +75,7 @@ async fn accepted(ledger: &Arc<Ledger>, clients: usize) -> f64 {
             let ledger = Arc::clone(ledger);
             tokio::spawn(async move {
                 for _ in 0..SUBMISSIONS / clients {
-                    ledger.admit(request(), None).await.expect("an id");
+                    ledger.admit(None, request(), None).await.expect("an id");
                 }
             })
         })
@@ -91,7 +91,7 @@ async fn lone(ledger: &Arc<Ledger>) -> Duration {
     let mut times = Vec::new();
     for _ in 0..LONE {
         let began = Instant::now();
-        let id = ledger.admit(request(), None).await.expect("an id");
+        let id = ledger.admit(None, request(), None).await.expect("an id");
         let taken = ledger.take().await.expect("the job");
         ledger.finish(taken.job.id, report()).await;
         assert!(ledger.lookup(id).await.expect("an answer").is_some_and(|seen| seen.state.ended()));

@@ -12,6 +12,7 @@ mod run;
 mod seccomp;
 mod serve;
 mod setup;
+mod token;
 mod told;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Look into the filters of system calls
     Seccomp(seccomp::Arguments),
+    /// Make tokens for clients
+    Token(token::Arguments),
 }
 
 /// Parses the command line and does what it says.
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Config => config::run(),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Seccomp(arguments) => seccomp::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
     }
 }
 

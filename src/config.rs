@@ -13,6 +13,7 @@ mod reference;
 mod resolve;
 mod settings;
 mod table;
+mod tokens;
 mod value;
 
 pub use directory::files_in;
@@ -22,4 +23,5 @@ pub use mistake::{Mistake, Origin};
 pub use near::nearest;
 pub use reference::{Description, describe, reference};
 pub use resolve::Defaults;
-pub use settings::{HttpSettings, RuntimeChoice, Settings, StepPatches, StoreSettings, UnenforcedLimits};
+pub use settings::{Anonymous, HttpSettings, RuntimeChoice, Settings, StepPatches, StoreSettings, UnenforcedLimits};
+pub use tokens::{Rate, TokenEntry, TokensError, tokens};

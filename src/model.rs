@@ -8,9 +8,11 @@ mod fault;
 mod job;
 mod key;
 mod limits;
+mod owner;
 mod refusal;
 mod report;
 mod submission;
+mod token;
 mod units;
 mod verdict;
 
@@ -20,9 +22,11 @@ pub use fault::Fault;
 pub use job::{Invocation, Job, JobId, Project, Run, SourceFile, StepKind, Streams};
 pub use key::IdempotencyKey;
 pub use limits::{Limits, LimitsPatch, LimitsWanted};
+pub use owner::Owner;
 pub use refusal::Refusal;
 pub use report::{About, JobReport, Outcome, StepReport};
 pub use submission::{State, Submission};
+pub use token::{NoDigest, Token, TokenDigest};
 pub use units::{Bytes, CpuShare, CpuTime, Elapsed, Inodes, OpenFiles, Pids, WallTime};
 pub use verdict::Verdict;
 

@@ -16,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 use crate::bundle::init::INIT;
 use crate::bundle::kits::KITS;
 use crate::cgroup::{CgroupError, Delegation, Hierarchies};
-use crate::config::{HttpSettings, RuntimeChoice, Settings, UnenforcedLimits};
+use crate::config::{HttpSettings, RuntimeChoice, Settings, TokenEntry, UnenforcedLimits};
 use crate::health::Health;
 use crate::host::ids::IdBlocks;
 use crate::host::provision::Delegated;
 use crate::host::rlimits::{self, RlimitError};
 use crate::host::stage::{Stage, StageError};
 use crate::host::userns::SUBORDINATE_IDS;
-use crate::http::{self, Cors, Edge, ListenError};
+use crate::http::{self, Cors, Edge, Guard, ListenError};
 use crate::image::{Image, ImageError, Images, Recipes, VerifyError};
 use crate::language::Languages;
 use crate::model::JobId;
@@ -275,6 +275,7 @@ const LEAST: usize = 16;
 pub fn serve(
     settings: &Settings,
     definitions: Definitions,
+    tokens: &[TokenEntry],
     delegated: &Delegated,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), StartError> {
@@ -287,7 +288,7 @@ pub fn serve(
         // Before anybody can submit, and with no way around it.
         selftest::run(&sandbox).await?;
         let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
-        let admission = admission.with_ceilings(settings.ceilings.clone());
+        let admission = admission.with_ceilings(settings.ceilings.clone()).with_tokens(tokens);
         let capacity = Capacity {
             workers: settings.max_workers,
             queue: settings.queue_size,
@@ -302,6 +303,7 @@ pub fn serve(
         let health = Arc::new(Health::new(settings.unready_after));
         let pool = Pool::start(settings.max_workers, &sandbox, &ledger, &health);
         let edge = Edge::new(Arc::clone(&ledger), health, edge_settings, Cors::new(&settings.cors_origins));
+        let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco));
         let (stop, own) = (CancellationToken::new(), Arc::clone(&sandbox));
         let keeper = {
             let stop = stop.clone();

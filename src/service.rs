@@ -1,7 +1,8 @@
 //! What the edge may ask for: admission and the ledger of every submission. Knows no HTTP and no container.
 
+mod accounts;
 mod admit;
 mod ledger;
 
 pub use admit::{Admission, Catalogue, Draft, Program, Request, StepPatches};
-pub use ledger::{Capacity, Ledger, Stats, Taken};
+pub use ledger::{Capacity, Ledger, Page, Stats, Taken};

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::model::{IdempotencyKey, Job, JobId, Submission};
+use crate::model::{IdempotencyKey, Job, JobId, Owner, Submission};
 
 /// What a store answers, once it has done it. Boxed, so that the ledger can hold any store.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -76,6 +76,13 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::Read`].
     fn line(&self, after: Place, most: usize) -> Answer<'_, Vec<Kept>>;
+
+    /// The last submissions of an owner, or of everybody without one, that came before this place, newest first, ended or
+    /// not, without their reports.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Read`].
+    fn recent(&self, owner: Option<Owner>, before: Place, most: usize) -> Answer<'_, Vec<Kept>>;
 
     /// What the service before this one left.
     ///

@@ -26,6 +26,8 @@ pub enum Tag<'a> {
     Http,
     /// What waits.
     Queue,
+    /// Who submitted what.
+    Audit,
     /// A worker, counted from 1.
     Worker(usize),
     /// The execution of a job.
@@ -43,6 +45,7 @@ impl fmt::Display for Tag<'_> {
         match self {
             Self::Http => f.write_str("[HTTP]"),
             Self::Queue => f.write_str("[QUEUE]"),
+            Self::Audit => f.write_str("[AUDIT]"),
             Self::Worker(n) => write!(f, "[WORKER-{n}]"),
             Self::Exec(id) => write!(f, "[EXEC-{id}]"),
             Self::Language(name, id) => write!(f, "[{}-{id}]", name.to_ascii_uppercase()),

@@ -14,7 +14,7 @@ use std::process::Command;
 const FOLDERS: [&str; 8] = ["src/", "tests/", "benches/", "docs/", "rootfs-build/", "seccomp/", ".config/", ".ci/"];
 
 /// Commands that have commands of their own.
-const NESTED: [&str; 2] = ["image", "seccomp"];
+const NESTED: [&str; 3] = ["image", "seccomp", "token"];
 
 /// What the documents are held against.
 struct Tree {
@@ -149,7 +149,7 @@ fn subcommands(of: &[&str]) -> BTreeSet<String> {
     let list = help.split("Commands:\n").nth(1).unwrap_or_default().split("\n\n").next().unwrap_or_default();
     let found: BTreeSet<String> =
         list.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
-    assert!(found.len() > 2, "no commands were read from {help}");
+    assert!(found.len() > 1, "no commands were read from {help}");
     found
 }
 

@@ -9,8 +9,12 @@ mod bounds;
 mod decoder;
 #[path = "http/malformed.rs"]
 mod malformed;
+#[path = "http/pages.rs"]
+mod pages;
 #[path = "http/v1.rs"]
 mod v1;
+#[path = "http/who.rs"]
+mod who;
 #[path = "http/wire.rs"]
 mod wire;
 

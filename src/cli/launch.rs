@@ -10,7 +10,9 @@ use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, geteuid, setgroups, setresgid, setresuid};
 use thiserror::Error;
 
-use crate::config::{self, Defaults, LoadError, Loaded, RuntimeChoice, Settings, UnenforcedLimits};
+use crate::config::{
+    self, Defaults, LoadError, Loaded, RuntimeChoice, Settings, TokenEntry, TokensError, UnenforcedLimits,
+};
 use crate::host::ids::{Owner, SubIdsError, subordinate};
 use crate::host::provision::systemd::{Manager, scope_call};
 use crate::host::provision::{
@@ -30,6 +32,8 @@ use crate::telemetry::chain;
 pub(super) enum LaunchError {
     #[error(transparent)]
     Settings(#[from] LoadError),
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     #[error(transparent)]
     Who(#[from] WhoError),
     #[error("account {0} does not exist: run `casemate setup`")]
@@ -114,6 +118,12 @@ impl Launch {
             }
             _ => Err(LaunchError::Definitions(mistakes)),
         }
+    }
+
+    /// The tokens of the file that the settings name; none where they name none.
+    pub(super) fn tokens(&self) -> Result<Vec<TokenEntry>, LaunchError> {
+        let Some(path) = &self.settings.tokens else { return Ok(Vec::new()) };
+        Ok(config::tokens(path, &self.settings.ceilings)?)
     }
 
     /// The settings directory, where there is one.

@@ -27,6 +27,9 @@ pub(super) fn run(weakness: Weakness, greet: bool) -> ExitCode {
 
 fn serve(weakness: Weakness, greet: bool, missing: &mut Vec<Finding>) -> Result<ExitCode, Box<dyn Error>> {
     let launch = Launch::read(weakness)?;
+    launch.settings.not_anonymous()?;
+    // As whoever started us: the account that serves need not be able to read it.
+    let tokens = launch.tokens()?;
     telemetry::init(&launch.settings.log);
     // Before there are namespaces, from within which the machine looks different.
     *missing = launch.missing();
@@ -40,7 +43,7 @@ fn serve(weakness: Weakness, greet: bool, missing: &mut Vec<Finding>) -> Result<
             println!("casemate serves at http://{address}; try:\n{}", example(*address));
         }
     };
-    server::serve(&launch.settings, definitions, &delegated, ready)?;
+    server::serve(&launch.settings, definitions, &tokens, &delegated, ready)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -103,11 +103,14 @@ fn source(given: &Given, key: &str) -> Source {
     }
 }
 
-/// In the kind of value that the setting takes from a file: a number, a list or a text.
+/// In the kind of value that the setting takes from a file: a number, true or false, a list or a text.
 fn toml(row: &Row, raw: &Raw, settings: &Settings) -> String {
     let accepted = |raw: &Raw| (row.set)(&mut settings.clone(), raw).is_some();
     if let Some(number) = raw.number().filter(|&number| accepted(&Raw::Integer(number.into()))) {
         return number.to_string();
+    }
+    if let Some(truth) = raw.truth().filter(|&truth| accepted(&Raw::Truth(truth))) {
+        return truth.to_string();
     }
     if let Some(items) = raw.list().or_else(|| raw.text().map(|text| vec![text])) {
         let list = Raw::List(items.iter().map(|&item| item.to_owned()).collect());

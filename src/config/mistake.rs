@@ -1,7 +1,7 @@
 //! What is wrong with a setting: where it stands, its value, what would be right.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -23,6 +23,16 @@ pub enum Origin {
     Variable(String),
     /// A setting, wherever it came from.
     Key(String),
+}
+
+impl Origin {
+    /// The key that begins at this byte of the file's text.
+    pub(super) fn at(path: &Path, text: &str, offset: usize, key: &str) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let (line, column) = (before.matches('\n').count() + 1, line.chars().count() + 1);
+        Self::File { path: path.to_owned(), line, column, key: key.to_owned() }
+    }
 }
 
 impl fmt::Display for Origin {

@@ -98,12 +98,7 @@ impl Layers {
     }
 
     fn read_file(&mut self, path: &Path, text: &str) {
-        let origin = |offset: usize, key: &str| {
-            let before = text.get(..offset).unwrap_or(text);
-            let line = before.rsplit('\n').next().unwrap_or_default();
-            let (line, column) = (before.matches('\n').count() + 1, line.chars().count() + 1);
-            Origin::File { path: path.to_owned(), line, column, key: key.to_owned() }
-        };
+        let origin = |offset: usize, key: &str| Origin::at(path, text, offset, key);
         let (table, errors) = DeTable::parse_recoverable(text);
         let line = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count();
         let mut unreadable = BTreeSet::new();
@@ -268,9 +263,12 @@ fn blank(base: Defaults) -> Settings {
             requests: 0,
             headers: 0,
             header_bytes: Bytes(0),
+            guard_monaco: false,
+            allow_anonymous_from_network: false,
         },
         store: StoreSettings { age: Duration::ZERO, bytes: Bytes(0), reserve: Bytes(0) },
         cors_origins: Vec::new(),
+        tokens: None,
         limits: BTreeMap::new(),
         ceilings: StepPatches::default(),
         shutdown: Duration::ZERO,

@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use thiserror::Error;
+
 use super::near::nearest;
 use super::{Mistake, Origin};
 use crate::model::{Bytes, LimitsPatch};
@@ -30,7 +32,9 @@ pub struct Settings {
     pub unenforced_limits: UnenforcedLimits,
     pub http: HttpSettings,
     pub store: StoreSettings,
+    /// Empty where none were named.
     pub cors_origins: Vec<String>,
+    pub tokens: Option<PathBuf>,
     /// By name of the language.
     pub limits: BTreeMap<String, StepPatches>,
     /// What clients may ask for at most.
@@ -64,6 +68,8 @@ pub struct HttpSettings {
     pub requests: usize,
     pub headers: usize,
     pub header_bytes: Bytes,
+    pub guard_monaco: bool,
+    pub allow_anonymous_from_network: bool,
 }
 
 /// What the store keeps, and what it leaves of the disk.
@@ -104,7 +110,48 @@ pub struct StepPatches {
     pub run: LimitsPatch,
 }
 
+/// Why a service does not start although each of its settings is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Anonymous {
+    /// Other machines reach it, and it knows no tokens.
+    #[error(
+        "other machines reach {0}, and anybody could submit there: name a file of tokens with CASEMATE_TOKENS (in the file: \
+         tokens), or allow it with CASEMATE_HTTP__ALLOW_ANONYMOUS_FROM_NETWORK=true (in the file: \
+         http.allow_anonymous_from_network)"
+    )]
+    NoTokens(IpAddr),
+    /// Other machines reach it, and the Monaco routes want no token.
+    #[error(
+        "other machines reach {0}, and anybody could submit there by /submit: guard it with CASEMATE_HTTP__GUARD_MONACO=true \
+         (in the file: http.guard_monaco), or allow it with CASEMATE_HTTP__ALLOW_ANONYMOUS_FROM_NETWORK=true (in the file: \
+         http.allow_anonymous_from_network)"
+    )]
+    OpenMonaco(IpAddr),
+    /// There is nothing to guard with.
+    #[error(
+        "http.guard_monaco guards nothing without tokens: name a file of them with CASEMATE_TOKENS (in the file: tokens)"
+    )]
+    NoGuard,
+}
+
 impl Settings {
+    /// Whether nobody from another machine can submit without a token, or that is allowed by name.
+    ///
+    /// # Errors
+    /// [`Anonymous`].
+    pub fn not_anonymous(&self) -> Result<(), Anonymous> {
+        let tokens = self.tokens.is_some();
+        if self.http.guard_monaco && !tokens {
+            return Err(Anonymous::NoGuard);
+        }
+        let reached = self.listen.iter().copied().find(|ip| !ip.to_canonical().is_loopback());
+        match reached.filter(|_| !self.http.allow_anonymous_from_network) {
+            Some(ip) if !tokens => Err(Anonymous::NoTokens(ip)),
+            Some(ip) if !self.http.guard_monaco => Err(Anonymous::OpenMonaco(ip)),
+            _ => Ok(()),
+        }
+    }
+
     /// A mistake for every language that is named and is not among those that there are.
     /// `origin` knows where a key was set, or the first key below it.
     pub(super) fn unknown_languages(&self, known: &[&str], origin: impl Fn(&str) -> Origin) -> Vec<Mistake> {

@@ -57,6 +57,7 @@ macro_rules! row {
 }
 
 const ANY_PATH: &str = "an absolute path";
+const TRUTH: &str = "true or false";
 const MILLISECONDS: &str = "milliseconds, 1 to 86400000";
 
 /// Every setting except `limits`.
@@ -225,10 +226,31 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "cors_origins",
-        Preset::Text("*"),
+        Preset::Derived("`*`; none for routes that want a token"),
         "`*`, or origins such as https://example.org",
         "The origins whose pages may use the service.",
         |s, raw| s.cors_origins = origins(raw)?
+    ),
+    row!(
+        "tokens",
+        Preset::Derived("nobody is asked for a token"),
+        ANY_PATH,
+        "The file of the tokens that clients must have for the routes below `/v1/`. It is read once, at the start.",
+        |s, raw| s.tokens = Some(path(raw)?)
+    ),
+    row!(
+        "http.guard_monaco",
+        Preset::Text("false"),
+        TRUTH,
+        "Whether `/submit`, `/status`, `/result` and `/queue-stats` want a token too.",
+        |s, raw| s.http.guard_monaco = raw.truth()?
+    ),
+    row!(
+        "http.allow_anonymous_from_network",
+        Preset::Text("false"),
+        TRUTH,
+        "Whether a service that other machines can reach may take submissions from whoever has no token. Else it does not start.",
+        |s, raw| s.http.allow_anonymous_from_network = raw.truth()?
     ),
     row!(
         "http.body_bytes",

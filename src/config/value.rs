@@ -11,6 +11,8 @@ pub enum Raw {
     Text(String),
     /// A number of the file.
     Integer(i128),
+    /// True or false in the file.
+    Truth(bool),
     /// A list of the file, all strings.
     List(Vec<String>),
     /// Anything else of the file, as it would be written.
@@ -29,7 +31,7 @@ impl Raw {
                 texts.map_or_else(|| Self::Other("a list of other things than strings".into()), Self::List)
             }
             DeValue::Float(number) => Self::Other(number.to_string()),
-            DeValue::Boolean(truth) => Self::Other(truth.to_string()),
+            DeValue::Boolean(truth) => Self::Truth(*truth),
             DeValue::Datetime(time) => Self::Other(time.to_string()),
             DeValue::Table(_) => Self::Other("a table".into()),
         }
@@ -41,6 +43,15 @@ impl Raw {
             // `parse` would accept a leading plus sign.
             Self::Variable(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
             Self::Integer(number) => u64::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
+    /// True or false.
+    pub fn truth(&self) -> Option<bool> {
+        match self {
+            Self::Variable(text) => text.parse().ok(),
+            Self::Truth(truth) => Some(*truth),
             _ => None,
         }
     }
@@ -69,6 +80,7 @@ impl Raw {
         match self {
             Self::Variable(text) | Self::Text(text) | Self::Other(text) => text.clone(),
             Self::Integer(number) => number.to_string(),
+            Self::Truth(truth) => truth.to_string(),
             Self::List(items) => items.join(", "),
         }
     }

@@ -131,8 +131,9 @@ async fn requests(
     seat.waits(Waits::Head);
     let bounds = &edge.http;
     let pulse = Arc::new(Pulse::default());
-    let client =
-        Client { edge: Arc::clone(edge), seat: Arc::clone(seat), pulse: Arc::clone(&pulse), leave: stop.clone() };
+    let (edge, seat, leave) = (Arc::clone(edge), Arc::clone(seat), stop.clone());
+    let client = Client { edge, seat, pulse: Arc::clone(&pulse), leave, owner: None };
+    let seat = &client.seat;
     let handler = service_fn(|request| Box::pin(answer(client.clone(), stop.is_cancelled(), request)));
     let mut builder = http1::Builder::new();
     builder

@@ -2,31 +2,41 @@
 
 use hyper::HeaderMap;
 use hyper::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-    HeaderValue, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderValue, VARY,
 };
 
 /// Which origins may use the service. The other headers are fixed.
 #[derive(Clone, Debug)]
-pub struct Cors {
-    /// `None` lets everybody in.
-    origins: Option<Vec<String>>,
+pub struct Cors(Origins);
+
+#[derive(Clone, Debug)]
+enum Origins {
+    /// None was named: every page may use what wants no token, none what does.
+    Unnamed,
+    All,
+    These(Vec<String>),
 }
 
 impl Cors {
-    /// From the setting: `*` or a list of origins.
+    /// From the setting: `*`, a list of origins, or nothing where it was not given.
     #[must_use]
     pub fn new(origins: &[String]) -> Self {
-        Self { origins: (!origins.iter().any(|origin| origin == "*")).then(|| origins.to_vec()) }
+        Self(match origins {
+            [] => Origins::Unnamed,
+            all if all.iter().any(|origin| origin == "*") => Origins::All,
+            these => Origins::These(these.to_vec()),
+        })
     }
 
-    /// Adds the headers to a reply to a request with this `Origin`.
-    pub(super) fn add(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>) {
-        match &self.origins {
-            None => {
+    /// Adds the headers to a reply to a request with this `Origin`; `guarded` says that its route wants a token.
+    pub(super) fn add(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>, guarded: bool) {
+        match &self.0 {
+            Origins::Unnamed if guarded => {}
+            Origins::Unnamed | Origins::All => {
                 headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             }
-            Some(allowed) => {
+            Origins::These(allowed) => {
                 // The reply depends on who asks, so that a cache must not mix them up.
                 headers.insert(VARY, HeaderValue::from_static("Origin"));
                 if let Some(origin) =
@@ -42,6 +52,14 @@ impl Cors {
             HeaderValue::from_static("Content-Type, Authorization, X-Requested-With"),
         );
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    }
+
+    /// What scripts may send and see besides on the routes below `/v1/`.
+    pub(super) fn add_v1(headers: &mut HeaderMap) {
+        let sent = "Content-Type, Authorization, X-Requested-With, Idempotency-Key, Last-Event-ID";
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(sent));
+        let seen = "Location, Retry-After, WWW-Authenticate";
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(seen));
     }
 }
 
@@ -60,9 +78,23 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             let value = origin.map(HeaderValue::from_static);
-            cors.add(&mut headers, value.as_ref());
+            cors.add(&mut headers, value.as_ref(), true);
             assert_eq!(headers.get(ACCESS_CONTROL_ALLOW_ORIGIN), value.as_ref().filter(|_| allowed), "{origin:?}");
             assert_eq!((headers[VARY].as_bytes(), headers.len()), (&b"Origin"[..], if allowed { 5 } else { 4 }));
+        }
+    }
+
+    #[test]
+    fn where_a_token_is_wanted_only_named_origins_are_let_in() {
+        for (named, guarded, allowed) in [
+            (&[][..], false, true),
+            (&[], true, false),
+            (&["*".to_owned()], false, true),
+            (&["*".to_owned()], true, true),
+        ] {
+            let mut headers = HeaderMap::new();
+            Cors::new(named).add(&mut headers, Some(&HeaderValue::from_static("https://a.example")), guarded);
+            assert_eq!(headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN), allowed, "{named:?} {guarded}");
         }
     }
 }

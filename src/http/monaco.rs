@@ -163,6 +163,7 @@ mod tests {
         let id: JobId = "6423259c-ee14-45aa-9c90-d5e989f92aa1".parse().unwrap();
         let mut submission = Submission {
             id,
+            owner: None,
             language: "c".into(),
             state: State::Pending,
             queued_at: at(999),

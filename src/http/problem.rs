@@ -1,6 +1,6 @@
 //! Replies that are not a success: plain text, one line. `v1::problem` has another form for the routes below `/v1/`.
 
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 
 use super::reply::Reply;
@@ -13,6 +13,11 @@ use crate::telemetry::escaped;
 pub enum Problem {
     /// The service did not accept it.
     Refused(Refusal),
+    /// The route wants a token.
+    NoToken {
+        /// Whether one came that is none of ours.
+        wrong: bool,
+    },
     /// `id` is missing or empty.
     NoId,
     /// No submission has this id.
@@ -48,6 +53,9 @@ pub enum Problem {
     Internal,
 }
 
+const NO_TOKEN: &str = "Bearer realm=\"casemate\"";
+const WRONG_TOKEN: &str = "Bearer realm=\"casemate\", error=\"invalid_token\"";
+
 /// Characters of a client's own word that an error repeats at most.
 pub const LONGEST_ECHO: usize = 100;
 
@@ -59,6 +67,11 @@ impl Problem {
             | Self::BadKey
             | Self::Invalid { .. }
             | Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::NoToken { .. } => StatusCode::UNAUTHORIZED,
+            // All that RFC 6585 asks of 429 is that the client itself sent too much; 503 is for what all of them did.
+            Self::Refused(Refusal::RateExceeded { .. } | Refusal::TooManyWaiting { .. }) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Refused(Refusal::BadValue { .. } | Refusal::OutOfRange { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(Refusal::QueueFull { .. } | Refusal::StoreUnavailable | Refusal::ShuttingDown)
             | Self::TooMany(_)
@@ -81,6 +94,8 @@ impl Problem {
                 escaped(&Refusal::UnsupportedLanguage(short).to_string())
             }
             Self::Refused(refusal) => refusal.to_string(),
+            Self::NoToken { wrong: false } => "A token is required".to_owned(),
+            Self::NoToken { wrong: true } => "The token is not known".to_owned(),
             Self::NoId => "ID is required".to_owned(),
             Self::BadKey => "Idempotency-Key must be one value of 1 to 255 printable ASCII characters".to_owned(),
             Self::Invalid { field, detail, .. } => format!("{field}: {detail}"),
@@ -113,7 +128,16 @@ impl Problem {
             Self::Method(allow) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
-            Self::Refused(Refusal::QueueFull { retry_after }) => {
+            // RFC 6750, 3: an error only where a token came.
+            Self::NoToken { wrong } => {
+                let challenge = if *wrong { WRONG_TOKEN } else { NO_TOKEN };
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            Self::Refused(
+                Refusal::QueueFull { retry_after }
+                | Refusal::RateExceeded { retry_after }
+                | Refusal::TooManyWaiting { retry_after },
+            ) => {
                 // Rounded up: too early is in vain.
                 headers.insert(
                     RETRY_AFTER,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::cors::Cors;
+use super::guard::{self, Guard};
 use super::output::Output;
 use super::places::{Seat, Waits};
 use super::problem::Problem;
@@ -23,7 +24,7 @@ use super::stall::Pulse;
 use super::{body, decode, key, monaco, query, v1};
 use crate::config::HttpSettings;
 use crate::health::Health;
-use crate::model::{Bytes, JobId, Refusal, Submission};
+use crate::model::{Bytes, JobId, Owner, Refusal, Submission};
 use crate::service::Ledger;
 use crate::store::StoreError;
 use crate::telemetry::{Tag, chain};
@@ -45,6 +46,7 @@ pub struct Edge {
     /// The bounds.
     pub(super) http: HttpSettings,
     cors: Cors,
+    pub(super) guard: Guard,
     /// Room for the bodies of all requests, and for the results that clients are taking.
     pub(super) bodies: Arc<Room>,
     pub(super) results: Arc<Room>,
@@ -62,12 +64,19 @@ impl Edge {
             ledger,
             health,
             cors,
+            guard: Guard::default(),
             bodies: Room::new(bodies, http.rate.0),
             results: Room::new(http.results.0, http.rate.0),
             requests: Semaphore::new(http.requests),
             reads: Semaphore::new(READS),
             http: HttpSettings { submission, ..http },
         }
+    }
+
+    /// The same, with a guard at its routes.
+    #[must_use]
+    pub fn guarded(self, guard: Guard) -> Self {
+        Self { guard, ..self }
     }
 }
 
@@ -79,6 +88,8 @@ pub(super) struct Client {
     pub pulse: Arc<Pulse>,
     /// Fires when the service leaves: nobody is to be kept waiting any more.
     pub leave: CancellationToken,
+    /// Whose token came with the request, where the route wants one.
+    pub owner: Option<Owner>,
 }
 
 /// A request under way, until its reply is handed over whole.
@@ -102,7 +113,7 @@ impl Drop for Open {
 
 /// The paths that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route {
+pub(super) enum Route {
     Submit,
     Status,
     Result,
@@ -123,6 +134,15 @@ impl Route {
             "/readyz" => Self::Ready,
             _ => return v1::Route::of(path).map(Self::V1),
         })
+    }
+
+    /// The submission that a request to it is about.
+    fn id(self, request: &Request<Incoming>) -> Option<JobId> {
+        match self {
+            Self::Status | Self::Result => asked(request).ok(),
+            Self::V1(route) => route.id(),
+            Self::Submit | Self::QueueStats | Self::Health | Self::Ready => None,
+        }
     }
 
     const fn allow(self) -> &'static str {
@@ -147,9 +167,15 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
     if !request.body().is_end_stream() {
         client.pulse.unread.store(true, Ordering::Release);
     }
-    let told = if request.uri().path().starts_with(v1::PREFIX) { v1::problem::reply } else { Problem::reply };
-    let mut reply = dispatch(&client, request).await.unwrap_or_else(|problem| told(&problem));
-    client.edge.cors.add(reply.headers_mut(), origin.as_ref());
+    let below_v1 = request.uri().path().starts_with(v1::PREFIX);
+    let route = Route::of(request.uri().path());
+    let told = if below_v1 { v1::problem::reply } else { Problem::reply };
+    let mut reply = dispatch(&client, route, request).await.unwrap_or_else(|problem| told(&problem));
+    let guarded = (below_v1 || route.is_some()) && client.edge.guard.wants(route);
+    client.edge.cors.add(reply.headers_mut(), origin.as_ref(), guarded);
+    if below_v1 {
+        Cors::add_v1(reply.headers_mut());
+    }
     let status = reply.status();
     // What is left of a body that was given up must not be taken for the next request.
     let given_up =
@@ -163,15 +189,16 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
     Ok(reply)
 }
 
-async fn dispatch(client: &Client, request: Request<Incoming>) -> Result<Reply, Problem> {
-    let edge = &client.edge;
-    let route = Route::of(request.uri().path()).ok_or(Problem::NotFound)?;
+async fn dispatch(client: &Client, route: Option<Route>, request: Request<Incoming>) -> Result<Reply, Problem> {
+    let route = route.ok_or(Problem::NotFound)?;
     if request.method() == Method::OPTIONS {
         return Ok(Response::default());
     }
     if !route.allow().split(", ").any(|method| method == request.method().as_str()) {
         return Err(Problem::Method(route.allow()));
     }
+    let client = &guard::pass(client, route, request.headers(), route.id(&request)).await?;
+    let edge = &client.edge;
     match route {
         Route::Submit => submit(client, request).await,
         Route::Status => {
@@ -212,9 +239,9 @@ async fn submit(client: &Client, request: Request<Incoming>) -> Result<Reply, Pr
     let key = key::of(&head.headers, &body)?;
     let submission = decode::submission(&body)?;
     drop(body);
-    let ledger = Arc::clone(&edge.ledger);
+    let (ledger, owner) = (Arc::clone(&edge.ledger), client.owner.clone());
     // A task of its own, so that a client who goes away cannot leave it half done.
-    let admitted = tokio::spawn(async move { ledger.admit(submission, key).await }).await;
+    let admitted = tokio::spawn(async move { ledger.admit(owner, submission, key).await }).await;
     let id = admitted.map_err(|failure| broken_off(&failure))??;
     json(StatusCode::ACCEPTED, &monaco::Accepted { id })
 }

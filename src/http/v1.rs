@@ -3,6 +3,7 @@
 
 mod decode;
 mod document;
+mod list;
 pub mod problem;
 mod query;
 mod submissions;
@@ -39,10 +40,18 @@ impl Route {
         }
     }
 
+    /// The submission that it is about, by which it is seen whether a token may see it.
+    pub const fn id(self) -> Option<JobId> {
+        match self {
+            Self::Submissions => None,
+            Self::Submission(id) => id,
+        }
+    }
+
     /// The methods that it knows.
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Submissions => "POST, OPTIONS",
+            Self::Submissions => "GET, POST, OPTIONS",
             Self::Submission(_) => "GET, DELETE, OPTIONS",
         }
     }
@@ -54,6 +63,9 @@ impl Route {
 /// Every problem, to be told as [`problem::reply`] does.
 pub async fn answer(client: &Client, route: Route, request: Request<Incoming>) -> Result<Reply, Problem> {
     match route {
+        Route::Submissions if request.method() == Method::GET => {
+            list::show(client, request.uri().query().unwrap_or_default()).await
+        }
         Route::Submissions => submissions::submit(client, request).await,
         Route::Submission(id) => {
             let id = id.ok_or(Problem::UnknownId)?;

@@ -44,6 +44,18 @@ pub enum Refusal {
         /// When a place is likely to be free.
         retry_after: Duration,
     },
+    /// The token's submissions come faster than its rate.
+    #[error("Too many submissions in a short time")]
+    RateExceeded {
+        /// When the next one fits.
+        retry_after: Duration,
+    },
+    /// As many of the token's submissions wait as may, by number or by size.
+    #[error("Too many submissions of this token wait")]
+    TooManyWaiting {
+        /// When one of them is likely to have gone.
+        retry_after: Duration,
+    },
     /// The client has used its key for another submission.
     #[error("Idempotency-Key was used for another submission")]
     KeyReused,

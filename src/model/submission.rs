@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, JobReport};
+use super::{JobId, JobReport, Owner};
 
 /// Where a submission stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ impl State {
 pub struct Submission {
     /// Its name.
     pub id: JobId,
+    /// Who submitted it; nobody where no token was asked for.
+    #[serde(default)]
+    pub owner: Option<Owner>,
     /// The language it runs as.
     pub language: String,
     /// Where it stands.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::model::{Invocation, Job, JobId, Limits, LimitsPatch, Refusal, Run, Streams};
+use super::accounts::Accounts;
+use crate::config::TokenEntry;
+use crate::model::{Invocation, Job, JobId, Limits, LimitsPatch, Owner, Refusal, Run, Streams};
 
 pub use draft::{Draft, Program};
 
@@ -54,6 +56,7 @@ pub struct Admission {
     default_language: String,
     patches: BTreeMap<String, StepPatches>,
     ceilings: StepPatches,
+    pub(super) accounts: Arc<Accounts>,
 }
 
 impl Admission {
@@ -64,13 +67,25 @@ impl Admission {
         default_language: String,
         patches: BTreeMap<String, StepPatches>,
     ) -> Self {
-        Self { catalogue, default_language, patches, ceilings: StepPatches::default() }
+        let (ceilings, accounts) = (StepPatches::default(), Arc::default());
+        Self { catalogue, default_language, patches, ceilings, accounts }
     }
 
     /// With these ceilings on the limits that a client may ask for; without, nobody may ask for more than there is.
     #[must_use]
     pub fn with_ceilings(self, ceilings: StepPatches) -> Self {
         Self { ceilings, ..self }
+    }
+
+    /// With these tokens, each with its part and its ceilings.
+    #[must_use]
+    pub fn with_tokens(self, tokens: &[TokenEntry]) -> Self {
+        Self { accounts: Arc::new(Accounts::new(tokens)), ..self }
+    }
+
+    /// The ceilings of this owner.
+    fn ceilings(&self, owner: Option<&Owner>) -> &StepPatches {
+        self.accounts.of(owner).map_or(&self.ceilings, |account| &account.ceilings)
     }
 
     /// The limits of a language under the settings: of its compile step, if it has one, and of a run.

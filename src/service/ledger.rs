@@ -8,6 +8,7 @@ mod accept;
 mod ending;
 mod entry;
 mod line;
+mod list;
 mod persist;
 mod recovery;
 mod watch;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use self::entry::Inner;
+pub use self::list::Page;
 use self::watch::Watchers;
 use super::Admission;
 use crate::model::{Bytes, Job, JobId, Refusal, State, Submission};
@@ -69,7 +71,7 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     queue: Queue,
     inner: Mutex<Inner>,
-    /// The last place that got into the queue. Whoever holds this may put more into it, in order.
+    /// The last place that waits in or behind the queue. Whoever holds this may fill the queue.
     lined_up: tokio::sync::Mutex<Place>,
     watchers: Arc<Watchers>,
     /// Fires when nothing more is accepted and handed out.
@@ -98,6 +100,7 @@ impl Ledger {
             closed: CancellationToken::new(),
             given_up: CancellationToken::new(),
         };
+        ledger.look(&mut *ledger.lined_up.lock().await, true).await?;
         ledger.line_up().await?;
         Ok(ledger)
     }

@@ -26,7 +26,7 @@ use self::read::Snapshot;
 use self::tables::{Record, encode};
 use self::writer::{How, Progress, Request, Shared, Writer};
 use super::{Answer, Inserted, Inventory, Kept, New, Place, Start, Store, StoreError};
-use crate::model::{Bytes, IdempotencyKey, Job, JobId, Submission};
+use crate::model::{Bytes, IdempotencyKey, Job, JobId, Owner, Submission};
 
 pub use self::open::OpenError;
 pub use self::retention::Retention;
@@ -134,11 +134,12 @@ fn gone() -> StoreError {
 impl Store for DiskStore {
     fn insert(&self, new: New) -> Answer<'_, Inserted> {
         let New { submission, job, key } = new;
-        let Submission { id, language, state, queued_at, started_at, completed_at, .. } = submission;
+        let Submission { id, owner, language, state, queued_at, started_at, completed_at, .. } = submission;
         let name = key.as_ref().map(|key| key.name.clone());
         // Its place and the length of what is written are for the writer to fill in.
         let record = Record {
             place: 0,
+            owner,
             language,
             state,
             queued_at,
@@ -191,6 +192,10 @@ impl Store for DiskStore {
 
     fn line(&self, after: Place, most: usize) -> Answer<'_, Vec<Kept>> {
         Box::pin(ready(self.snapshot().and_then(|snapshot| snapshot.line(after, most))))
+    }
+
+    fn recent(&self, owner: Option<Owner>, before: Place, most: usize) -> Answer<'_, Vec<Kept>> {
+        Box::pin(ready(self.snapshot().and_then(|snapshot| snapshot.recent(owner.as_ref(), before, most))))
     }
 
     fn inventory(&self) -> Answer<'_, Inventory> {

@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Answer, Inserted, Inventory, Kept, New, Place, Start, Store, StoreError};
-use crate::model::{IdempotencyKey, Job, JobId, State, Submission};
+use crate::model::{IdempotencyKey, Job, JobId, Owner, State, Submission};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -139,6 +139,14 @@ impl Store for MemoryStore {
         let kept = self.lock();
         let behind = kept.line.range(after + 1..).filter_map(|(_, id)| kept.entries.get(id)).map(Entry::kept);
         done(Ok(behind.take(most).collect()))
+    }
+
+    fn recent(&self, owner: Option<Owner>, before: Place, most: usize) -> Answer<'_, Vec<Kept>> {
+        let kept = self.lock();
+        let of = |entry: &&Entry| owner.is_none() || entry.submission.owner == owner;
+        let mut found: Vec<_> = kept.entries.values().filter(of).filter(|entry| entry.place < before).collect();
+        found.sort_by_key(|entry| std::cmp::Reverse(entry.place));
+        done(Ok(found.into_iter().take(most).map(Entry::kept).collect()))
     }
 
     fn inventory(&self) -> Answer<'_, Inventory> {

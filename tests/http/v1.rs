@@ -262,7 +262,7 @@ async fn every_refusal_names_field_value_and_remedy() {
 async fn paths_methods_and_bodies() {
     let service = service(&[("CASEMATE_HTTP__SUBMISSION_BYTES", "1000")]).await;
     for (method, path, allow) in [
-        ("PUT", "/v1/submissions", "POST, OPTIONS"),
+        ("PUT", "/v1/submissions", "GET, POST, OPTIONS"),
         ("POST", "/v1/submissions/6423259c-ee14-45aa-9c90-d5e989f92aa1", "GET, DELETE, OPTIONS"),
     ] {
         let reply = service.request(method, path, "", b"").await;

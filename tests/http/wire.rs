@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use casemate::config::{Defaults, Settings};
+use casemate::config::{Defaults, Settings, TokenEntry};
 use casemate::health::Health;
-use casemate::http::{Cors, Edge, listen, serve};
+use casemate::http::{Cors, Edge, Guard, listen, serve};
 use casemate::model::{
     Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, StepReport,
     Verdict, WallTime,
@@ -68,10 +68,15 @@ pub struct Service {
 
 /// A service with these settings, as variables.
 pub async fn service(env: &[(&str, &str)]) -> Service {
+    service_with(env, &[]).await
+}
+
+/// The same, with these tokens.
+pub async fn service_with(env: &[(&str, &str)], tokens: &[TokenEntry]) -> Service {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let settings = Settings::resolve(None, env, Defaults { home: PathBuf::from("/h") }).unwrap();
     let admission = Admission::new(Arc::new(Languages), settings.default_language, settings.limits);
-    let admission = admission.with_ceilings(settings.ceilings);
+    let admission = admission.with_ceilings(settings.ceilings).with_tokens(tokens);
     let workers = NonZeroUsize::new(2).unwrap();
     let capacity = Capacity {
         workers,
@@ -85,6 +90,7 @@ pub async fn service(env: &[(&str, &str)]) -> Service {
     let shutdown = Shutdown::new();
     let health = Arc::new(Health::new(settings.unready_after));
     let edge = Edge::new(Arc::clone(&ledger), Arc::clone(&health), settings.http, Cors::new(&settings.cors_origins));
+    let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco));
     let served = tokio::spawn(serve(listeners, edge, shutdown.clone()));
     Service { address, ledger, health, shutdown, served }
 }
@@ -149,11 +155,19 @@ impl Service {
     }
 }
 
+/// The headers of the contract; the routes below `/v1/` let scripts send and see some more.
 pub fn assert_cors(reply: &Reply) {
+    let sent = match reply.headers.get("access-control-expose-headers").map(String::as_str) {
+        Some("Location, Retry-After, WWW-Authenticate") => {
+            "Content-Type, Authorization, X-Requested-With, Idempotency-Key, Last-Event-ID"
+        }
+        Some(other) => panic!("{other}"),
+        None => "Content-Type, Authorization, X-Requested-With",
+    };
     for (name, value) in [
         ("access-control-allow-origin", "*"),
         ("access-control-allow-methods", "GET, POST, OPTIONS, PUT, DELETE"),
-        ("access-control-allow-headers", "Content-Type, Authorization, X-Requested-With"),
+        ("access-control-allow-headers", sent),
         ("access-control-max-age", "3600"),
     ] {
         assert_eq!(reply.headers.get(name).map(String::as_str), Some(value), "{reply:?}");

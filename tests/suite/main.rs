@@ -40,6 +40,7 @@ mod start;
 mod states;
 mod stdin;
 mod times;
+mod tokens;
 mod unprivileged;
 mod verdicts;
 mod warm;

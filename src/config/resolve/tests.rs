@@ -24,7 +24,7 @@ fn the_defaults_of_the_contract() {
     assert_eq!((settings.port, settings.max_workers.get(), settings.queue_size), (8080, 3, 100));
     assert_eq!((settings.default_language.as_str(), settings.max_pending), ("python", 10_000));
     assert_eq!(settings.listen, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap(), "::1".parse().unwrap()]);
-    assert_eq!((settings.http.body, settings.cors_origins), (Bytes(4 << 20), vec!["*".to_owned()]));
+    assert_eq!((settings.http.body, settings.cors_origins), (Bytes(4 << 20), Vec::<String>::new()));
     assert_eq!((settings.home, settings.images), (PathBuf::from("/h"), PathBuf::from("/h/images")));
 }
 
@@ -95,6 +95,8 @@ fn values_that_are_refused() {
         ("CASEMATE_CORS_ORIGINS", &["", "*,https://a.b", "example.org", "https://a.b/path", "https://a\r\nb"]),
         ("CASEMATE_LIMITS__C__RUN__MEMORY_MIB", &["0", "99999999999", "-5"]),
         ("CASEMATE_HTTP__HEADER_BYTES", &["100"]),
+        ("CASEMATE_HTTP__GUARD_MONACO", &["", "yes", "1", "True"]),
+        ("CASEMATE_TOKENS", &["", "tokens.toml"]),
     ] {
         for value in values {
             let all = mistakes("", &[(key, value)]);
@@ -160,7 +162,9 @@ fn every_key_can_be_given_in_the_file() {
         let value = match row.preset {
             Preset::Text(text) if text.parse::<u64>().is_ok() => text.to_owned(),
             Preset::Text(text) if text.contains(',') || text == "*" => format!("[{text:?}]").replace(',', "\", \""),
+            Preset::Text("false") => "true".to_owned(),
             Preset::Text(text) => format!("{text:?}"),
+            Preset::Derived(_) if row.key == "cors_origins" => "['*']".to_owned(),
             Preset::Derived(_) => "\"/x\"".to_owned(),
         };
         if row.key == "mirror" {
@@ -169,4 +173,29 @@ fn every_key_can_be_given_in_the_file() {
         assert!(resolve(&format!("{} = {value}", row.key), &[]).is_ok(), "{} = {value}", row.key);
     }
     assert_eq!(resolve("[pool]\nleast = 3", &[]).unwrap().pool_least, 3);
+}
+
+/// Only by name is a service that other machines reach open to whoever has no token.
+#[test]
+fn who_is_let_in_from_other_machines() {
+    use crate::config::Anonymous;
+    let network: std::net::IpAddr = "0.0.0.0".parse().unwrap();
+    let (tokens, guard) = (("CASEMATE_TOKENS", "/t"), ("CASEMATE_HTTP__GUARD_MONACO", "true"));
+    let allow = ("CASEMATE_HTTP__ALLOW_ANONYMOUS_FROM_NETWORK", "true");
+    let open = ("CASEMATE_LISTEN", "127.0.0.1,0.0.0.0");
+    for (env, expected) in [
+        (&[][..], Ok(())),
+        (&[("CASEMATE_LISTEN", "127.0.0.9,::ffff:127.0.0.1,::1")], Ok(())),
+        (&[open], Err(Anonymous::NoTokens(network))),
+        (&[("CASEMATE_LISTEN", "::")], Err(Anonymous::NoTokens("::".parse().unwrap()))),
+        (&[open, allow], Ok(())),
+        (&[open, tokens], Err(Anonymous::OpenMonaco(network))),
+        (&[open, tokens, allow], Ok(())),
+        (&[open, tokens, guard], Ok(())),
+        (&[tokens], Ok(())),
+        (&[guard], Err(Anonymous::NoGuard)),
+        (&[open, guard, allow], Err(Anonymous::NoGuard)),
+    ] {
+        assert_eq!(resolve("", env).unwrap().not_anonymous(), expected, "{env:?}");
+    }
 }

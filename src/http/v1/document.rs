@@ -170,7 +170,7 @@ pub fn parts(submission: &Submission) -> serde_json::Result<Vec<Part>> {
 }
 
 fn document<'a>(submission: &'a Submission, slots: &mut Slots) -> Document<'a> {
-    let Submission { id, language, state, queued_at, started_at, completed_at, report } = submission;
+    let Submission { id, language, state, queued_at, started_at, completed_at, report, .. } = submission;
     Document {
         id: *id,
         status: state.as_str(),
@@ -288,12 +288,12 @@ const MOMENT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
 /// RFC 3339, UTC, microseconds.
-fn moment(time: SystemTime) -> String {
+pub(super) fn moment(time: SystemTime) -> String {
     // Only a year beyond 9999 cannot be shown so.
     OffsetDateTime::from(time).format(MOMENT).unwrap_or_default()
 }
 
-fn microseconds(from: SystemTime, to: SystemTime) -> u64 {
+pub(super) fn microseconds(from: SystemTime, to: SystemTime) -> u64 {
     let span = to.duration_since(from).unwrap_or(Duration::ZERO);
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

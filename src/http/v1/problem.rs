@@ -70,6 +70,11 @@ const fn words(problem: &Problem) -> (&'static str, &'static str, &'static str) 
         Problem::BadKey => {
             ("bad_key", "The key cannot be one", "send the header once, with 1 to 255 printable ASCII characters")
         }
+        Problem::NoToken { .. } => (
+            "no_token",
+            "A token is required",
+            "send the header `Authorization: Bearer TOKEN` with a token that the operator gave you",
+        ),
         Problem::UnknownId => (
             "unknown_submission",
             "There is no such submission",
@@ -94,6 +99,12 @@ const fn refused(refusal: &Refusal) -> (&'static str, &'static str, &'static str
         Refusal::BadValue { .. } => ("bad_value", "A field has a value that it cannot have", ""),
         Refusal::OutOfRange { .. } => ("out_of_range", "A number is not within its bounds", ""),
         Refusal::QueueFull { .. } => ("queue_full", "As many submissions wait as may", "try again after `Retry-After`"),
+        Refusal::RateExceeded { .. } => {
+            ("rate_exceeded", "Submissions come faster than the token's rate", "try again after `Retry-After`")
+        }
+        Refusal::TooManyWaiting { .. } => {
+            ("too_many_waiting", "As many of the token's submissions wait as may", "try again after `Retry-After`")
+        }
         Refusal::KeyReused => ("key_reused", "The key was used for another submission", "use a new key"),
         Refusal::StoreUnavailable => ("store_unavailable", "Submissions cannot be stored", "try again later"),
         Refusal::ShuttingDown => ("shutting_down", "The service is going down", "try again after its next start"),

@@ -30,9 +30,9 @@ pub async fn submit(client: &Client, request: Request<Incoming>) -> Result<Reply
         let key = key::of(&head.headers, &body)?;
         let draft = decode::draft(&body)?;
         drop(body);
-        let ledger = Arc::clone(&edge.ledger);
+        let (ledger, owner) = (Arc::clone(&edge.ledger), client.owner.clone());
         // A task of its own, so that a client who goes away cannot leave it half done.
-        let admitted = tokio::spawn(async move { ledger.admit_draft(draft, key).await }).await;
+        let admitted = tokio::spawn(async move { ledger.admit_draft(owner, draft, key).await }).await;
         admitted.map_err(|failure| broken_off(&failure))??
     };
     let mut reply = after(client, id, patience, [StatusCode::CREATED, StatusCode::ACCEPTED]).await?;

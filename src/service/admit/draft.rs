@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Admission, ceilings};
-use crate::model::{Invocation, Job, JobId, LimitsPatch, LimitsWanted, Project, Refusal, Run, SourceFile, Streams};
+use crate::model::{
+    Invocation, Job, JobId, LimitsPatch, LimitsWanted, Owner, Project, Refusal, Run, SourceFile, Streams,
+};
 
 /// Files of one program.
 const FILES: usize = 256;
@@ -52,11 +54,12 @@ pub enum Program {
 }
 
 impl Admission {
-    /// The complete job, with a new id.
+    /// The complete job of this owner, with a new id.
     ///
     /// # Errors
     /// [`Refusal::BadValue`] and [`Refusal::OutOfRange`], naming the field.
-    pub fn complete(&self, draft: Draft) -> Result<Job, Refusal> {
+    pub fn complete(&self, owner: Option<&Owner>, draft: Draft) -> Result<Job, Refusal> {
+        let ceilings = self.ceilings(owner);
         let Draft { language, program, stdin, invocation, compile, run, streams } = draft;
         let Some((own_compile, own_run)) = self.limits(&language) else {
             let remedy = format!("name one of {}", self.catalogue.names().join(", "));
@@ -78,11 +81,9 @@ impl Admission {
                 let remedy = format!("leave it out: {language} is not compiled");
                 return Err(bad("limits.compile", "", remedy));
             }
-            (wanted, own) => {
-                own.map(|own| within(wanted, "limits.compile", own, &self.ceilings.compile)).transpose()?
-            }
+            (wanted, own) => own.map(|own| within(wanted, "limits.compile", own, &ceilings.compile)).transpose()?,
         };
-        let limits = within(run, "limits.run", own_run, &self.ceilings.run)?;
+        let limits = within(run, "limits.run", own_run, &ceilings.run)?;
         let runs = vec![Run { stdin, limits }];
         Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation })
     }
@@ -194,7 +195,7 @@ mod tests {
     }
 
     fn refused(draft: Draft) -> (String, String) {
-        match admission().complete(draft) {
+        match admission().complete(None, draft) {
             Err(Refusal::BadValue { field, remedy, .. }) => (field, remedy),
             other => panic!("{other:?}"),
         }
@@ -203,14 +204,15 @@ mod tests {
     #[test]
     fn a_draft_becomes_a_job_with_the_limits_of_the_settings() {
         let wanted = LimitsWanted { wall_ms: Some(1500), ..LimitsWanted::default() };
-        let job = admission().complete(Draft { run: Some(wanted), ..draft(Program::Source("x".into())) }).unwrap();
+        let job =
+            admission().complete(None, Draft { run: Some(wanted), ..draft(Program::Source("x".into())) }).unwrap();
         assert_eq!((job.runs[0].limits.wall.0, job.runs[0].stdin.as_slice()), (1500, &b"in"[..]));
         // As the settings have it.
         assert_eq!(job.runs[0].limits.memory.0, 50 << 20);
-        let job = admission().complete(files(&["b.c", "a.c"], Some("b.c"))).unwrap();
+        let job = admission().complete(None, files(&["b.c", "a.c"], Some("b.c"))).unwrap();
         let project = job.project.unwrap();
         assert_eq!((job.source.as_str(), project.entry.as_str(), project.files[0].path.as_str()), ("x", "b.c", "a.c"));
-        assert_eq!(admission().complete(files(&["only.c"], None)).unwrap().project.unwrap().entry, "only.c");
+        assert_eq!(admission().complete(None, files(&["only.c"], None)).unwrap().project.unwrap().entry, "only.c");
     }
 
     #[test]
@@ -241,7 +243,7 @@ mod tests {
             let env = env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
             Draft { invocation: Invocation { args, env }, ..draft(Program::Source("x".into())) }
         };
-        assert!(admission().complete(with(&["", "-x", "ä\n"], &[("_A1", "x=y")])).is_ok());
+        assert!(admission().complete(None, with(&["", "-x", "ä\n"], &[("_A1", "x=y")])).is_ok());
         let long = "x".repeat(WORDS);
         for (draft, field) in [
             (with(&["a\0"], &[]), "args[0]"),

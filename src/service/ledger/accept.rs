@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::{Ledger, Refusal, State, Submission};
-use crate::model::{IdempotencyKey, Job, JobId};
+use crate::model::{IdempotencyKey, Job, JobId, Owner};
 use crate::service::{Admission, Draft, Request};
 use crate::store::{Inserted, New};
 use crate::telemetry::{Tag, chain};
@@ -20,34 +22,50 @@ impl Ledger {
     ///
     /// # Errors
     /// Each [`Refusal`] but [`Refusal::InvalidBody`]; a refused submission is not counted.
-    pub async fn admit(&self, request: Request, key: Option<IdempotencyKey>) -> Result<JobId, Refusal> {
-        self.accept(key, |admission| admission.job(request)).await
+    pub async fn admit(
+        &self,
+        owner: Option<Owner>,
+        request: Request,
+        key: Option<IdempotencyKey>,
+    ) -> Result<JobId, Refusal> {
+        self.accept(owner, key, |admission, _| admission.job(request)).await
     }
 
     /// The same of a submission that says more.
     ///
     /// # Errors
     /// As [`Ledger::admit`].
-    pub async fn admit_draft(&self, draft: Draft, key: Option<IdempotencyKey>) -> Result<JobId, Refusal> {
-        self.accept(key, |admission| admission.complete(draft)).await
+    pub async fn admit_draft(
+        &self,
+        owner: Option<Owner>,
+        draft: Draft,
+        key: Option<IdempotencyKey>,
+    ) -> Result<JobId, Refusal> {
+        self.accept(owner, key, |admission, owner| admission.complete(owner, draft)).await
     }
 
     async fn accept(
         &self,
+        owner: Option<Owner>,
         key: Option<IdempotencyKey>,
-        job: impl FnOnce(&Admission) -> Result<Job, Refusal>,
+        job: impl FnOnce(&Admission, Option<&Owner>) -> Result<Job, Refusal>,
     ) -> Result<JobId, Refusal> {
+        let key = key.map(|key| of_owner(owner.as_ref(), key));
         if let Some(key) = &key {
             let found = self.store.find(key.clone()).await.map_err(|failure| unavailable(&failure))?;
             if let Some(known) = found.and_then(of_key) {
                 return known;
             }
         }
-        let job = job(&self.admission)?;
-        let place = self.reserve(job.size())?;
-        let (id, language) = (job.id, job.language.clone());
+        let job = job(&self.admission, owner.as_ref())?;
+        let place = self.reserve(owner.as_ref(), job.size())?;
+        let early = self.admission.accounts.step(owner.as_ref(), Instant::now());
+        early.map_err(|retry_after| Refusal::RateExceeded { retry_after })?;
+        let (id, language, program) = (job.id, job.language.clone(), program(&job));
+        let by = owner.clone();
         let submission = Submission {
             id,
+            owner,
             language: language.clone(),
             state: State::Pending,
             queued_at: SystemTime::now(),
@@ -60,6 +78,7 @@ impl Ledger {
             return known;
         }
         place.fill();
+        info!(tag = %Tag::Audit, "{id} by {} program sha256:{program}", by.as_ref().map_or("nobody", Owner::as_str));
         if let Err(failure) = self.line_up().await {
             // It is accepted all the same; the next one that looks for work lines it up.
             error!(tag = %Tag::Queue, "{id} is not in the queue yet: {}", chain(&failure));
@@ -69,7 +88,7 @@ impl Ledger {
         Ok(id)
     }
 
-    fn reserve(&self, bytes: u64) -> Result<Reserved<'_>, Refusal> {
+    fn reserve(&self, owner: Option<&Owner>, bytes: u64) -> Result<Reserved<'_>, Refusal> {
         if self.closed.is_cancelled() {
             return Err(Refusal::ShuttingDown);
         }
@@ -79,9 +98,19 @@ impl Ledger {
         if waiting >= self.capacity.waiting || (inner.bytes > 0 && inner.bytes.saturating_add(bytes) > most) {
             return Err(Refusal::QueueFull { retry_after: self.retry_after(inner.usual, waiting) });
         }
+        let (accounts, parts) = (&self.admission.accounts, inner.parts.of(owner));
+        let (most, bytes_most) = (accounts.waiting(owner, self.capacity.waiting), accounts.part(owner, most));
+        if parts.waiting >= most || (parts.bytes > 0 && parts.bytes.saturating_add(bytes) > bytes_most) {
+            let retry_after = self.retry_after(inner.usual, parts.waiting);
+            // Those without a token have no part of their own to speak of.
+            return Err(match owner {
+                Some(_) => Refusal::TooManyWaiting { retry_after },
+                None => Refusal::QueueFull { retry_after },
+            });
+        }
         inner.storing += 1;
-        inner.bytes += bytes;
-        Ok(Reserved { ledger: self, bytes })
+        inner.wait(owner, bytes);
+        Ok(Reserved { ledger: self, owner: owner.cloned(), bytes: Some(bytes) })
     }
 
     /// When one in a hundred of those that wait is likely to have gone, but at least one: who are sent away all at once
@@ -91,6 +120,26 @@ impl Ledger {
         let workers = u32::try_from(self.capacity.workers.get()).unwrap_or(u32::MAX);
         (usual.saturating_mul(jobs) / workers).clamp(Duration::from_secs(1), LONGEST_RETRY)
     }
+}
+
+/// The key as the store has it: keys of different owners are different keys. A client's own has no line in it.
+fn of_owner(owner: Option<&Owner>, key: IdempotencyKey) -> IdempotencyKey {
+    match owner {
+        Some(owner) => IdempotencyKey { name: format!("{owner}\n{}", key.name), ..key },
+        None => key,
+    }
+}
+
+/// The SHA-256 of a program: of its text where it is in one piece, else of that of its entry, then path and bytes of each
+/// other file, a NUL behind each path.
+fn program(job: &Job) -> String {
+    let mut hash = Sha256::new_with_prefix(&job.source);
+    for file in job.project.iter().flat_map(|project| &project.files) {
+        hash.update(&file.path);
+        hash.update([0]);
+        hash.update(&file.bytes);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The answer where a key decided it.
@@ -111,14 +160,15 @@ fn unavailable(failure: &crate::store::StoreError) -> Refusal {
 #[derive(Debug)]
 struct Reserved<'a> {
     ledger: &'a Ledger,
+    owner: Option<Owner>,
     /// What it counts for until the submission itself does.
-    bytes: u64,
+    bytes: Option<u64>,
 }
 
 impl Reserved<'_> {
     /// The submission is stored.
     fn fill(mut self) {
-        self.bytes = 0;
+        self.bytes = None;
         let mut inner = self.ledger.lock();
         inner.behind += 1;
         inner.submissions += 1;
@@ -129,6 +179,8 @@ impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         let mut inner = self.ledger.lock();
         inner.storing -= 1;
-        inner.bytes -= self.bytes;
+        if let Some(bytes) = self.bytes {
+            inner.leave(self.owner.as_ref(), bytes);
+        }
     }
 }

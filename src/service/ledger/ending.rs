@@ -82,8 +82,8 @@ impl Ledger {
         ended.report = Some(report);
         if !running {
             let size = live.size;
-            inner.bytes -= size;
-            self.queue.remove(id);
+            inner.leave(ended.owner.as_ref(), size);
+            self.queue.remove(ended.owner.as_ref(), id);
         }
         Some(Arc::new(ended))
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{JobId, State, Submission};
+use crate::model::{JobId, Owner, State, Submission};
 use crate::store::{Inventory, Kept};
 
 #[derive(Debug, Default)]
@@ -19,10 +19,45 @@ pub(super) struct Inner {
     pub(super) storing: usize,
     /// Program texts and inputs of all that waits.
     pub(super) bytes: u64,
+    /// The same, and how many they are, of each owner.
+    pub(super) parts: Parts,
     pub(super) running: usize,
     pub(super) submissions: u64,
     /// A moving average of how long a job runs.
     pub(super) usual: Duration,
+}
+
+/// What waits, by owner.
+#[derive(Debug, Default)]
+pub(super) struct Parts(HashMap<Option<Owner>, Part>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) waiting: usize,
+    pub(super) bytes: u64,
+}
+
+impl Parts {
+    pub(super) fn of(&self, owner: Option<&Owner>) -> Part {
+        // A key of the map is the owner itself, so that it is cloned to be looked up: the name is shared.
+        self.0.get(&owner.cloned()).copied().unwrap_or_default()
+    }
+
+    /// One more that waits.
+    pub(super) fn add(&mut self, owner: Option<&Owner>, bytes: u64) {
+        let part = self.0.entry(owner.cloned()).or_default();
+        part.waiting += 1;
+        part.bytes += bytes;
+    }
+
+    fn take(&mut self, owner: Option<&Owner>, bytes: u64) {
+        let part = self.0.entry(owner.cloned()).or_default();
+        part.waiting = part.waiting.saturating_sub(1);
+        part.bytes = part.bytes.saturating_sub(bytes);
+        if part.waiting == 0 {
+            self.0.remove(&owner.cloned());
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -60,7 +95,21 @@ impl Inner {
     pub(super) fn wait_again(&mut self, id: JobId) {
         self.running -= 1;
         self.behind += 1;
-        self.bytes += self.live.remove(&id).map_or(0, |live| live.size);
+        if let Some(live) = self.live.remove(&id) {
+            self.wait(live.submission.owner.as_ref(), live.size);
+        }
+    }
+
+    /// One more of this owner waits, with a program and input of this size.
+    pub(super) fn wait(&mut self, owner: Option<&Owner>, bytes: u64) {
+        self.bytes += bytes;
+        self.parts.add(owner, bytes);
+    }
+
+    /// One of them does not wait any more.
+    pub(super) fn leave(&mut self, owner: Option<&Owner>, bytes: u64) {
+        self.bytes -= bytes;
+        self.parts.take(owner, bytes);
     }
 
     /// A worker has ended with a job that ran from `begun` to `ended`.

@@ -1,4 +1,5 @@
-//! Who is next: the queue, filled from the store in the order of arrival, and the workers that take from it.
+//! Who is next: what waits in the store, by owner in the order of arrival; the queue, filled from that; and the workers that
+//! take from it.
 
 use std::sync::Arc;
 
@@ -8,15 +9,15 @@ use tracing::error;
 use super::entry::Live;
 use super::{Ledger, Taken};
 use crate::model::{Fault, JobId, JobReport, State};
-use crate::store::{Kept, Start, StoreError};
+use crate::store::{Kept, Place, Start, StoreError};
 use crate::telemetry::{Tag, chain};
 
-/// Submissions that are read at once to fill the queue.
-const BATCH: usize = 64;
+/// Submissions of the store that are looked at at once.
+pub(super) const BATCH: usize = 256;
 
 impl Ledger {
-    /// The oldest waiting job; waits for one. `None` once the ledger is closed. Do not drop the future half-way other
-    /// than at the end of the process: a job that it had already taken would stay `running`.
+    /// The next job, the oldest waiting one of its owner; waits for one. `None` once the ledger is closed. Do not drop the
+    /// future half-way other than at the end of the process: a job that it had already taken would stay `running`.
     pub async fn take(&self) -> Option<Taken> {
         loop {
             let id = self.queue.pop().await?;
@@ -39,37 +40,51 @@ impl Ledger {
         }
     }
 
-    /// Fills free places of the queue in order.
+    /// Looks what has come, and fills the free places of the queue.
     pub(super) async fn line_up(&self) -> Result<(), StoreError> {
         let mut last = self.lined_up.lock().await;
         loop {
-            let free = self.queue.free();
-            if free == 0 || self.lock().behind <= 0 {
-                return Ok(());
+            // What waits behind the queue and is not in its lanes yet has come since.
+            if self.lock().behind > i64::try_from(self.queue.behind()).unwrap_or(i64::MAX) {
+                self.look(&mut last, false).await?;
             }
-            let next = self.store.line(*last, free.min(BATCH)).await?;
-            if next.is_empty() {
-                return Ok(());
-            }
-            for waiting in next {
-                let place = waiting.place;
-                if !self.enqueue(waiting) {
-                    return Ok(());
-                }
-                *last = place;
+            let Some((owner, id)) = self.queue.next() else { return Ok(()) };
+            let waiting = self.store.peek(id).await?.filter(|kept| !kept.submission.state.ended());
+            if !waiting.is_some_and(|waiting| self.enqueue(waiting)) {
+                // It was cancelled while it was looked at.
+                self.queue.remove(owner.as_ref(), id);
             }
         }
     }
 
-    /// Puts one into the queue; whether there was a place.
+    /// Lets everything behind `last` wait in the order of arrival; what the service before this one left is counted.
+    pub(super) async fn look(&self, last: &mut Place, left: bool) -> Result<(), StoreError> {
+        loop {
+            let next = self.store.line(*last, BATCH).await?;
+            let more = next.len() == BATCH;
+            let mut inner = self.lock();
+            for Kept { place, submission, size, .. } in next {
+                *last = place;
+                let owner = submission.owner.as_ref();
+                if left {
+                    inner.parts.add(owner, size);
+                }
+                // One that is being cancelled does not wait any more.
+                if !inner.live.contains_key(&submission.id) {
+                    self.queue.arrive(owner, self.admission.accounts.share(owner), place, submission.id);
+                }
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts one into the queue; whether it waits and there was a place.
     fn enqueue(&self, waiting: Kept) -> bool {
         let id = waiting.submission.id;
         let mut inner = self.lock();
-        if inner.live.contains_key(&id) {
-            // It is being cancelled, and not counted any more.
-            return true;
-        }
-        if !self.queue.try_push(id) {
+        if inner.live.contains_key(&id) || !self.queue.enter(waiting.submission.owner.as_ref(), id) {
             return false;
         }
         // Before the lock is free again, so that a worker who has taken it meanwhile finds it here.
@@ -88,8 +103,8 @@ impl Ledger {
         submission.state = State::Running;
         submission.started_at = Some(at);
         let start = Start { id, at, attempt: live.attempts };
-        let (cancel, size) = (live.cancel.clone(), live.size);
-        inner.bytes -= size;
+        let (cancel, size, owner) = (live.cancel.clone(), live.size, submission.owner.clone());
+        inner.leave(owner.as_ref(), size);
         inner.running += 1;
         Some((start, cancel))
     }

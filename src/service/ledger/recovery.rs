@@ -1,16 +1,18 @@
 //! What a start finds in the store of the service before it.
 //!
 //! Notes of a start are lazy, so that no job waits for one: a service that was cut off may have had jobs whose start is
-//! not in the store. Jobs are taken in order and every ending makes the notes before it durable, so these are among the
-//! first that have not ended, no more than it had workers. One attempt is put down for each, and what has an attempt does
-//! not run before the next one is durable. So no job runs more than [`ATTEMPTS`] times, however often and soon it takes the
+//! not in the store. The jobs of an owner are taken in order and every ending makes the notes before it durable, so these
+//! are among the first of each owner that have not ended, no more than it had workers. One attempt is put down for each, and
+//! what has an attempt does not run before the next one is durable. So no job runs more than [`ATTEMPTS`] times, however often and soon it takes the
 //! service down.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tracing::{info, warn};
 
+use super::line::BATCH;
 use crate::model::{Fault, JobReport, State, Submission};
 use crate::store::{Inventory, Kept, Store, StoreError};
 use crate::telemetry::Tag;
@@ -21,8 +23,7 @@ pub(super) const ATTEMPTS: u8 = 3;
 /// Puts back what was running, ends what was cut off too often, and tells what there is.
 pub(super) async fn take_up(store: &dyn Store) -> Result<Inventory, StoreError> {
     let left = store.inventory().await?;
-    let first = store.line(0, left.workers).await?;
-    for waiting in first {
+    for waiting in first(store, left.workers).await? {
         let noted = waiting.submission.started_at.is_some();
         let doubtful = !left.orderly && !noted && waiting.attempts == 0;
         let id = waiting.submission.id;
@@ -37,6 +38,27 @@ pub(super) async fn take_up(store: &dyn Store) -> Result<Inventory, StoreError> 
         }
     }
     store.inventory().await
+}
+
+/// The first `most` of each owner that have not ended.
+async fn first(store: &dyn Store, most: usize) -> Result<Vec<Kept>, StoreError> {
+    let (mut first, mut seen) = (Vec::new(), HashMap::new());
+    let mut last = 0;
+    loop {
+        let next = store.line(last, BATCH).await?;
+        let more = next.len() == BATCH;
+        for kept in next {
+            last = kept.place;
+            let count: &mut usize = seen.entry(kept.submission.owner.clone()).or_default();
+            *count += 1;
+            if *count <= most {
+                first.push(kept);
+            }
+        }
+        if !more {
+            return Ok(first);
+        }
+    }
 }
 
 fn interrupted(waiting: Kept) -> Submission {

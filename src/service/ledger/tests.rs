@@ -37,7 +37,7 @@ fn ledger(queue: usize, waiting: usize) -> Ledger {
 }
 
 fn admit(ledger: &Ledger) -> Result<JobId, Refusal> {
-    now(ledger.admit(request("python", "x"), None)).unwrap()
+    now(ledger.admit(None, request("python", "x"), None)).unwrap()
 }
 
 fn look(ledger: &Ledger, id: JobId) -> Arc<Submission> {
@@ -61,7 +61,7 @@ async fn a_waiting_worker_gets_the_next_submission_and_closing_sends_it_home() {
     let first =
         tokio::spawn(async move { (worker.take().await.map(|taken| taken.job.id), worker.take().await.is_none()) });
     tokio::task::yield_now().await;
-    let id = ledger.admit(request("python", "x"), None).await.unwrap();
+    let id = ledger.admit(None, request("python", "x"), None).await.unwrap();
     while state(&ledger, id) != State::Running {
         tokio::task::yield_now().await;
     }
@@ -95,7 +95,7 @@ fn a_refused_submission_is_not_counted_and_hears_when_to_come_again() {
     assert_eq!(admit(&ledger), Err(Refusal::QueueFull { retry_after: Duration::from_millis(4500) }));
     ledger.lock().usual = Duration::from_secs(9000);
     assert_eq!(admit(&ledger), Err(Refusal::QueueFull { retry_after: LONGEST_RETRY }));
-    assert!(now(ledger.admit(request("ruby", "x"), None)).unwrap().is_err());
+    assert!(now(ledger.admit(None, request("ruby", "x"), None)).unwrap().is_err());
     assert_eq!(ledger.stats().submissions, 2);
 }
 
@@ -119,7 +119,7 @@ fn who_is_sent_away_comes_again_when_a_hundredth_of_what_waits_has_gone() {
 fn the_bytes_of_what_waits_are_given_back_by_every_way_out() {
     let store = Arc::new(MemoryStore::new());
     let ledger = now(Ledger::open(admission(), capacity(1, 10), store.clone())).unwrap().unwrap();
-    let send = |size: usize| now(ledger.admit(request("python", &"x".repeat(size)), None)).unwrap();
+    let send = |size: usize| now(ledger.admit(None, request("python", &"x".repeat(size)), None)).unwrap();
     let ids: Vec<_> = [400, 300, 300].map(|size| send(size).unwrap()).into();
     assert!(matches!(send(1), Err(Refusal::QueueFull { .. })));
     now(ledger.take()).unwrap().unwrap();
@@ -180,7 +180,7 @@ fn only_the_queue_and_what_runs_are_in_memory() {
 fn the_same_key_is_the_same_submission() {
     let ledger = ledger(1, 2);
     let key = |name: &str, body: u8| Some(IdempotencyKey { name: name.into(), body: [body; 32] });
-    let submit = |key| now(ledger.admit(request("python", "x"), key)).unwrap();
+    let submit = |key| now(ledger.admit(None, request("python", "x"), key)).unwrap();
     let first = submit(key("a", 1)).unwrap();
     assert_eq!(submit(key("a", 1)), Ok(first));
     assert_eq!(submit(key("a", 2)), Err(Refusal::KeyReused));

@@ -94,6 +94,9 @@ fn insert(tables: &mut Tables<'_>, id: JobId, record: &Record, job: &[u8], key: 
     tables.submissions.insert(id.number(), encoded.as_slice())?;
     tables.line.insert(place, id.number())?;
     tables.arrivals.insert(place, id.number())?;
+    if let Some(owner) = &record.owner {
+        tables.owned.insert((owner.as_str(), place), id.number())?;
+    }
     tables.replace(id, job)?;
     tables.add(PLACE, 1)?;
     tables.add(ACCEPTED, 1)?;
@@ -173,6 +176,9 @@ pub(super) fn forget(tables: &mut Tables<'_>, id: JobId, record: &Record) -> Res
     }
     tables.submissions.remove(id.number())?;
     tables.arrivals.remove(record.place)?;
+    if let Some(owner) = &record.owner {
+        tables.owned.remove((owner.as_str(), record.place))?;
+    }
     tables.clear(id)
 }
 

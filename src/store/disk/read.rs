@@ -1,14 +1,15 @@
 //! Reading, beside the writer: every answer comes from the last transaction that is known to be durable. The writer opens
 //! it for reading and hands it out until the next one is: so whatever becomes of that one, redb leaves these pages alone.
 
-use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTableMetadata};
+use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTableMetadata, TableError};
 use serde::de::DeserializeOwned;
 
 use super::change::known;
 use super::tables::{
-    ACCEPTED, CHUNKS, KEYS, LINE, META, ORDERLY, Record, SUBMISSIONS, WAITING, WORKERS, chunks_of, decode,
+    ACCEPTED, ARRIVALS, CHUNKS, KEYS, LINE, META, ORDERLY, OWNED, Record, SUBMISSIONS, WAITING, WORKERS, chunks_of,
+    decode,
 };
-use crate::model::{IdempotencyKey, Job, JobId, Submission};
+use crate::model::{IdempotencyKey, Job, JobId, Owner, Submission};
 use crate::store::{Inserted, Inventory, Kept, Place, StoreError};
 
 /// One state of the file.
@@ -71,6 +72,42 @@ impl Snapshot {
             line.push(self.record(id)?.ok_or(StoreError::Damaged(id))?.kept(id));
         }
         Ok(line)
+    }
+
+    /// What lies in the tables of arrivals and of owners without a record, or with one of another place, names nothing any
+    /// more.
+    pub(super) fn recent(&self, owner: Option<&Owner>, before: Place, most: usize) -> Result<Vec<Kept>, StoreError> {
+        let mut found = Vec::new();
+        let mut look = |place: Place, id: u128| -> Result<bool, StoreError> {
+            let id = JobId::of(id);
+            match self.record(id) {
+                Ok(Some(record)) if record.place == place => found.push(record.kept(id)),
+                Ok(_) | Err(StoreError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
+            Ok(found.len() < most)
+        };
+        if let Some(owner) = owner {
+            let table = match self.0.open_table(OWNED) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(found),
+                table => table.map_err(read_any)?,
+            };
+            for entry in table.range((owner.as_str(), 0)..(owner.as_str(), before)).map_err(read_any)?.rev() {
+                let (key, id) = entry.map_err(read_any)?;
+                if !look(key.value().1, id.value())? {
+                    break;
+                }
+            }
+        } else {
+            let table = self.0.open_table(ARRIVALS).map_err(read_any)?;
+            for entry in table.range(..before).map_err(read_any)?.rev() {
+                let (place, id) = entry.map_err(read_any)?;
+                if !look(place.value(), id.value())? {
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     pub(super) fn inventory(&self) -> Result<Inventory, StoreError> {

@@ -12,7 +12,7 @@ use redb::{Error, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{JobId, State, Submission};
+use crate::model::{JobId, Owner, State, Submission};
 use crate::store::{Kept, Place, StoreError};
 
 /// Numbers about the whole, by the names below.
@@ -23,6 +23,8 @@ pub(super) const SUBMISSIONS: TableDefinition<'_, u128, &[u8]> = TableDefinition
 pub(super) const LINE: TableDefinition<'_, Place, u128> = TableDefinition::new("line");
 /// Everything that is kept, in the order of arrival. What a damaged record leaves here names nothing any more.
 pub(super) const ARRIVALS: TableDefinition<'_, Place, u128> = TableDefinition::new("arrivals");
+/// What is kept of each owner, in the order of arrival. What has no owner is not in it.
+pub(super) const OWNED: TableDefinition<'_, (&str, Place), u128> = TableDefinition::new("owned");
 /// The job of what has not ended, the report of what has, in chunks.
 pub(super) const CHUNKS: TableDefinition<'_, (u128, u32), &[u8]> = TableDefinition::new("chunks");
 /// What has ended, by the millisecond of its end, with its size in bytes.
@@ -52,6 +54,8 @@ const CHUNK: usize = (64 << 10) - 256;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) place: Place,
+    #[serde(default)]
+    pub(super) owner: Option<Owner>,
     pub(super) language: String,
     pub(super) state: State,
     pub(super) queued_at: SystemTime,
@@ -69,8 +73,8 @@ pub(super) struct Record {
 impl Record {
     /// As others may see it.
     pub(super) fn kept(self, id: JobId) -> Kept {
-        let Self { place, language, state, queued_at, started_at, completed_at, attempts, size, .. } = self;
-        let submission = Submission { id, language, state, queued_at, started_at, completed_at, report: None };
+        let Self { place, owner, language, state, queued_at, started_at, completed_at, attempts, size, .. } = self;
+        let submission = Submission { id, owner, language, state, queued_at, started_at, completed_at, report: None };
         Kept { place, submission, attempts, size }
     }
 }
@@ -95,6 +99,7 @@ pub(super) struct Tables<'t> {
     pub(super) submissions: Table<'t, u128, &'static [u8]>,
     pub(super) line: Table<'t, Place, u128>,
     pub(super) arrivals: Table<'t, Place, u128>,
+    pub(super) owned: Table<'t, (&'static str, Place), u128>,
     pub(super) chunks: Table<'t, (u128, u32), &'static [u8]>,
     pub(super) ended: Table<'t, (u64, u128), u64>,
     pub(super) keys: Table<'t, &'static str, &'static [u8]>,
@@ -108,6 +113,7 @@ impl<'t> Tables<'t> {
             submissions: transaction.open_table(SUBMISSIONS)?,
             line: transaction.open_table(LINE)?,
             arrivals: transaction.open_table(ARRIVALS)?,
+            owned: transaction.open_table(OWNED)?,
             chunks: transaction.open_table(CHUNKS)?,
             ended: transaction.open_table(ENDED)?,
             keys: transaction.open_table(KEYS)?,

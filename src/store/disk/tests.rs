@@ -94,6 +94,7 @@ fn new(source: &str, key: Option<&str>) -> New {
     let job = Job { id, language, source, compile: None, runs, streams, project, invocation };
     let submission = Submission {
         id,
+        owner: None,
         language: "c".into(),
         state: State::Pending,
         queued_at: SystemTime::now(),
@@ -268,4 +269,45 @@ async fn the_file_does_not_grow_without_bound() {
     let first = store.line(0, 1).await.unwrap();
     assert!(first.is_empty());
     assert_eq!(store.inventory().await.unwrap().accepted, 240);
+}
+
+/// By owner and of all, newest first, over a restart, and no longer than the submission itself is kept.
+#[tokio::test]
+async fn the_newest_are_listed_by_owner() {
+    let mut disk = Disk::new();
+    let store = disk.open();
+    let [a, b] = ["a", "ab"].map(Owner::named);
+    let mut places = Vec::new();
+    for owner in [&a, &b, &None, &a, &a, &b] {
+        let mut one = new("x", None);
+        one.submission.owner.clone_from(owner);
+        store.insert(one.clone()).await.unwrap();
+        places.push(one);
+    }
+    let ids = |all: Vec<Kept>| all.iter().map(|kept| kept.submission.id).collect::<Vec<_>>();
+    let of = |which: &[usize]| which.iter().map(|at| places[*at].submission.id).collect::<Vec<_>>();
+    let store = {
+        store.close().await.unwrap();
+        drop(store);
+        disk.crash();
+        disk.open()
+    };
+    for (owner, before, most, expected) in [
+        (None, Place::MAX, 9, &[5, 4, 3, 2, 1, 0][..]),
+        (None, 4, 2, &[2, 1]),
+        (a.clone(), Place::MAX, 9, &[4, 3, 0]),
+        (a.clone(), 5, 9, &[3, 0]),
+        (b.clone(), Place::MAX, 1, &[5]),
+        (Owner::named("c"), Place::MAX, 9, &[]),
+    ] {
+        let found = store.recent(owner.clone(), before, most).await.unwrap();
+        assert!(owner.is_none() || found.iter().all(|kept| kept.submission.owner == owner));
+        assert_eq!(ids(found), of(expected), "{owner:?} {before} {most}");
+    }
+    // What has ended is listed until it is thrown away.
+    store.ended(ended(&places[3], 10, RECENT)).await.unwrap();
+    assert_eq!(ids(store.recent(a.clone(), Place::MAX, 9).await.unwrap()), of(&[4, 3, 0]));
+    store.ended(ended(&places[0], 10, Duration::from_secs(7200))).await.unwrap();
+    store.put_back(places[4].submission.id, 0).await.unwrap();
+    assert_eq!(ids(store.recent(a, Place::MAX, 9).await.unwrap()), of(&[4, 3]));
 }

@@ -4,6 +4,7 @@ use std::future::ready;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
+use crate::model::Owner;
 
 /// A store that can be told to fail, and whose writes of an ending fail a number of times.
 #[derive(Debug, Default)]
@@ -57,6 +58,9 @@ impl Store for Failing {
     fn line(&self, after: Place, most: usize) -> Answer<'_, Vec<Kept>> {
         self.inner.line(after, most)
     }
+    fn recent(&self, owner: Option<Owner>, before: Place, most: usize) -> Answer<'_, Vec<Kept>> {
+        self.inner.recent(owner, before, most)
+    }
     fn inventory(&self) -> Answer<'_, Inventory> {
         self.inner.inventory()
     }
@@ -101,11 +105,11 @@ fn a_job_that_cannot_be_read_back_ends_as_a_fault_and_the_next_one_runs() {
 async fn a_disk_that_cannot_be_read_for_a_while_is_no_fault() {
     let store = Arc::new(Failing::default());
     let ledger = Ledger::open(admission(), capacity(1, 9), store.clone()).await.unwrap();
-    let id = ledger.admit(request("c", "x"), None).await.unwrap();
+    let id = ledger.admit(None, request("c", "x"), None).await.unwrap();
     store.reads.store(9, Ordering::Relaxed);
     assert_eq!(ledger.take().await.unwrap().job.id, id);
     // One that the end of the service finds so waits for the next start.
-    let id = ledger.admit(request("c", "x"), None).await.unwrap();
+    let id = ledger.admit(None, request("c", "x"), None).await.unwrap();
     store.reads.store(usize::MAX, Ordering::Relaxed);
     ledger.close();
     assert!(ledger.take().await.is_none());
@@ -116,7 +120,7 @@ async fn a_disk_that_cannot_be_read_for_a_while_is_no_fault() {
 async fn an_ending_is_invisible_until_it_is_stored_however_long_that_takes() {
     let store = Arc::new(Failing::default());
     let ledger = Ledger::open(admission(), capacity(1, 1), store.clone()).await.unwrap();
-    let id = ledger.admit(request("c", "x"), None).await.unwrap();
+    let id = ledger.admit(None, request("c", "x"), None).await.unwrap();
     ledger.take().await.unwrap();
     store.endings.store(100, Ordering::Relaxed);
     let mut finish = pin!(ledger.finish(id, ran(Verdict::Ok)));
@@ -128,14 +132,14 @@ async fn an_ending_is_invisible_until_it_is_stored_however_long_that_takes() {
     finish.await;
     assert_eq!((state(&ledger, id), ledger.stats().running), (State::Completed, 0));
     assert!(store.get(id).await.unwrap().unwrap().state.ended());
-    ledger.admit(request("c", "x"), None).await.unwrap();
+    ledger.admit(None, request("c", "x"), None).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_ends_does_not_wait_for_a_full_disk_for_ever() {
     let store = Arc::new(Failing::default());
     let ledger = Ledger::open(admission(), capacity(1, 1), store.clone()).await.unwrap();
-    let id = ledger.admit(request("c", "x"), None).await.unwrap();
+    let id = ledger.admit(None, request("c", "x"), None).await.unwrap();
     ledger.take().await.unwrap();
     store.endings.store(usize::MAX, Ordering::Relaxed);
     let (finished, ()) = tokio::join!(ledger.finish(id, ran(Verdict::Ok)), async { ledger.give_up() });

@@ -1,22 +1,51 @@
 //! The ledger over random orders of events, crashes and restarts among them, against a model that keeps one list of what
-//! waits: its first places are the queue. Over the store in memory, made to forget what it may, and over the one on disk.
+//! waits, and for each owner the moment at which its next one may start: who is to start first has the first place of the
+//! queue. Over the store in memory, made to forget what it may, and over the one on disk.
+
+mod shelf;
 
 use std::collections::HashMap;
-use std::future::ready;
-use std::sync::Mutex;
+use std::num::NonZeroU32;
 
 use proptest::prelude::*;
 
+use self::shelf::{Forgetful, Shelf};
 use super::*;
+use crate::config::TokenEntry;
+use crate::model::{Owner, TokenDigest};
+use crate::service::StepPatches;
 use crate::service::ledger::recovery::ATTEMPTS;
 use crate::store::disk::tests::Disk;
 
 const WORKERS: usize = 2;
 
+/// Who submits, with the share of each. One start moves an owner on by `STEP` over its share.
+const SHARES: [(&str, u32); 3] = [("", 1), ("a", 3), ("b", 1)];
+const STEP: u32 = 3;
+
+fn tokens() -> Vec<TokenEntry> {
+    let named = SHARES.iter().filter_map(|(name, share)| Some((Owner::named(name)?, NonZeroU32::new(*share)?)));
+    let entry = |(owner, share): (Owner, NonZeroU32)| TokenEntry {
+        digest: TokenDigest::of(owner.as_str().as_bytes()),
+        owner,
+        rate: None,
+        share,
+        waiting: None,
+        ceilings: StepPatches::default(),
+    };
+    named.map(entry).collect()
+}
+
+/// How many of an owner may wait, of so many in all.
+fn part(owner: usize, all: usize) -> usize {
+    let shares: u32 = SHARES.iter().map(|(_, share)| share).sum();
+    (all * SHARES[owner].1 as usize / shares as usize).max(1)
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// With which key, if any, and which body.
-    Admit(Option<u8>, u8),
+    /// Whose, with which key, if any, and which body.
+    Admit(usize, Option<u8>, u8),
     Take,
     Finish(usize, bool),
     Cancel(usize),
@@ -26,7 +55,8 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => (proptest::option::of(0_u8..4), 0_u8..2).prop_map(|(key, body)| Event::Admit(key, body)),
+        6 => (0..SHARES.len(), proptest::option::of(0_u8..4), 0_u8..2)
+            .prop_map(|(owner, key, body)| Event::Admit(owner, key, body)),
         5 => Just(Event::Take),
         3 => (any::<usize>(), any::<bool>()).prop_map(|(at, well)| Event::Finish(at, well)),
         2 => any::<usize>().prop_map(Event::Cancel),
@@ -35,96 +65,18 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A place where stores are kept beyond the end of a service.
-trait Shelf {
-    fn open(&mut self) -> Arc<dyn Store>;
-    /// What a machine that dies now leaves.
-    fn crash(&mut self);
-}
-
-/// Keeps all but the lazy notes of a store that was not written since.
-#[derive(Debug, Default)]
-struct Forgetful {
-    inner: MemoryStore,
-    notes: Mutex<Vec<Start>>,
-}
-
-impl Forgetful {
-    fn durable(&self) -> &MemoryStore {
-        for start in self.notes.lock().unwrap().drain(..) {
-            now(self.inner.started(start, true)).unwrap().unwrap();
-        }
-        &self.inner
-    }
-}
-
-impl Store for Arc<Forgetful> {
-    fn insert(&self, new: New) -> Answer<'_, Inserted> {
-        self.durable().insert(new)
-    }
-    fn started(&self, start: Start, lazy: bool) -> Answer<'_, ()> {
-        if lazy {
-            self.notes.lock().unwrap().push(start);
-            return Box::pin(ready(Ok(())));
-        }
-        self.durable().started(start, false)
-    }
-    fn ended(&self, submission: Arc<Submission>) -> Answer<'_, ()> {
-        self.durable().ended(submission)
-    }
-    fn put_back(&self, id: JobId, attempts: u8) -> Answer<'_, ()> {
-        self.durable().put_back(id, attempts)
-    }
-    fn job(&self, id: JobId) -> Answer<'_, Job> {
-        self.inner.job(id)
-    }
-    fn get(&self, id: JobId) -> Answer<'_, Option<Arc<Submission>>> {
-        self.inner.get(id)
-    }
-    fn peek(&self, id: JobId) -> Answer<'_, Option<Kept>> {
-        self.inner.peek(id)
-    }
-    fn find(&self, key: IdempotencyKey) -> Answer<'_, Option<Inserted>> {
-        self.inner.find(key)
-    }
-    fn line(&self, after: Place, most: usize) -> Answer<'_, Vec<Kept>> {
-        self.inner.line(after, most)
-    }
-    fn inventory(&self) -> Answer<'_, Inventory> {
-        self.inner.inventory()
-    }
-    fn begin(&self, workers: usize) -> Answer<'_, ()> {
-        self.durable().begin(workers)
-    }
-    fn close(&self) -> Answer<'_, ()> {
-        self.durable().close()
-    }
-    fn writable(&self) -> bool {
-        true
-    }
-}
-
-impl Shelf for Arc<Forgetful> {
-    fn open(&mut self) -> Arc<dyn Store> {
-        Arc::new(Self::clone(self))
-    }
-    fn crash(&mut self) {
-        self.notes.lock().unwrap().clear();
-    }
-}
-
-impl Shelf for Disk {
-    fn open(&mut self) -> Arc<dyn Store> {
-        Disk::open(self)
-    }
-    fn crash(&mut self) {
-        Disk::crash(self);
-    }
+/// An admission that knows every owner.
+fn shared() -> Admission {
+    admission().with_tokens(&tokens())
 }
 
 /// What is known of one submission.
 #[derive(Clone, Debug, Default)]
 struct Known {
+    /// Of [`SHARES`].
+    owner: usize,
+    /// It has a place in the queue.
+    queued: bool,
     /// As the store counts them.
     attempts: u8,
     /// How often it was handed to a worker and cut off by a crash.
@@ -146,14 +98,17 @@ struct Scene<S: Shelf> {
     /// In the order of arrival.
     all: Vec<JobId>,
     known: HashMap<JobId, Known>,
-    keys: HashMap<u8, (JobId, u8)>,
+    /// The virtual time of the last start, and of each owner's next.
+    now: u32,
+    next: [u32; SHARES.len()],
+    keys: HashMap<(usize, u8), (JobId, u8)>,
     /// The ended ones as they were first seen.
     seen: HashMap<JobId, Arc<Submission>>,
 }
 
 impl<S: Shelf> Scene<S> {
     async fn new(mut shelf: S, queue: usize, waiting: usize) -> Self {
-        let ledger = Ledger::open(admission(), capacity(queue, waiting), shelf.open()).await.unwrap();
+        let ledger = Ledger::open(shared(), capacity(queue, waiting), shelf.open()).await.unwrap();
         Self {
             shelf,
             ledger,
@@ -161,6 +116,8 @@ impl<S: Shelf> Scene<S> {
             waiting,
             all: Vec::new(),
             known: HashMap::new(),
+            now: 0,
+            next: [0; SHARES.len()],
             keys: HashMap::new(),
             seen: HashMap::new(),
         }
@@ -178,6 +135,31 @@ impl<S: Shelf> Scene<S> {
         self.unended().into_iter().filter(|id| self.known[id].running).collect()
     }
 
+    /// What waits of an owner, in the queue (`queued`) or behind it.
+    fn waits_of(&self, owner: usize, queued: bool) -> Vec<JobId> {
+        let waits = self.waits().into_iter();
+        waits.filter(|id| self.known[id].owner == owner && self.known[id].queued == queued).collect()
+    }
+
+    /// Of the first in the queue of each owner (`queued`), or behind it, the one that may start first; of several the oldest.
+    fn earliest(&self, queued: bool) -> Option<JobId> {
+        let each = (0..SHARES.len()).filter_map(|owner| {
+            let first = *self.waits_of(owner, queued).first()?;
+            let before = if queued { 0 } else { self.waits_of(owner, true).len() };
+            let start = self.next[owner].max(self.now) + STEP / SHARES[owner].1 * u32::try_from(before).unwrap();
+            Some((start, self.all.iter().position(|id| *id == first)?, first))
+        });
+        each.min().map(|(.., first)| first)
+    }
+
+    /// Every free place of the queue is taken at once.
+    fn fill(&mut self) {
+        while self.waits().iter().filter(|id| self.known[id].queued).count() < self.queue {
+            let Some(next) = self.earliest(false) else { return };
+            self.of(next).queued = true;
+        }
+    }
+
     /// Something became durable, and with it all notes before it.
     fn wrote(&mut self) {
         for known in self.known.values_mut().filter(|known| known.running) {
@@ -191,7 +173,7 @@ impl<S: Shelf> Scene<S> {
 
     async fn play(&mut self, event: Event) {
         match event {
-            Event::Admit(key, body) => self.admit(key, body).await,
+            Event::Admit(owner, key, body) => self.admit(owner, key, body).await,
             Event::Take if self.runs().len() < WORKERS => self.take().await,
             Event::Finish(at, well) if !self.runs().is_empty() => {
                 let runs = self.runs();
@@ -213,6 +195,7 @@ impl<S: Shelf> Scene<S> {
                 } else if before.ended.is_none() {
                     self.of(id).ended = Some(State::Failed);
                     self.wrote();
+                    self.fill();
                 }
             }
             Event::Crash => self.crash().await,
@@ -221,47 +204,59 @@ impl<S: Shelf> Scene<S> {
         }
     }
 
-    async fn admit(&mut self, key: Option<u8>, body: u8) {
+    async fn admit(&mut self, owner: usize, key: Option<u8>, body: u8) {
         let named = key.map(|key| IdempotencyKey { name: key.to_string(), body: [body; 32] });
-        let answer = self.ledger.admit(request("python", "x"), named).await;
+        let name = Owner::named(SHARES[owner].0);
+        let answer = self.ledger.admit(name.clone(), request("python", "x"), named).await;
         let full = self.waits().len() >= self.waiting;
-        match key.and_then(|key| self.keys.get(&key)) {
+        let mine = self.waits().iter().filter(|id| self.known[id].owner == owner).count();
+        let part = mine >= part(owner, self.waiting);
+        match key.and_then(|key| self.keys.get(&(owner, key))) {
             Some((id, kept)) if *kept == body => assert_eq!(answer, Ok(*id)),
             Some(_) => assert_eq!(answer, Err(Refusal::KeyReused)),
-            None if full => assert!(matches!(answer, Err(Refusal::QueueFull { .. })), "{answer:?}"),
+            None if full || (part && name.is_none()) => {
+                assert!(matches!(answer, Err(Refusal::QueueFull { .. })), "{answer:?}");
+            }
+            None if part => assert!(matches!(answer, Err(Refusal::TooManyWaiting { .. })), "{answer:?}"),
             None => {
                 let id = answer.unwrap();
                 self.all.push(id);
-                self.known.insert(id, Known::default());
+                self.known.insert(id, Known { owner, ..Known::default() });
                 if let Some(key) = key {
-                    self.keys.insert(key, (id, body));
+                    self.keys.insert((owner, key), (id, body));
                 }
                 self.wrote();
+                self.fill();
             }
         }
     }
 
     async fn take(&mut self) {
-        let Some(first) = self.waits().first().copied() else {
+        let Some(first) = self.earliest(true) else {
             assert!(self.ledger.queue.is_empty());
             return;
         };
         let taken = self.ledger.take().await.unwrap();
         assert_eq!(taken.job.id, first);
+        let owner = self.known[&first].owner;
+        self.now = self.now.max(self.next[owner]);
+        self.next[owner] = self.now + STEP / SHARES[owner].1;
         let known = self.of(first);
-        (known.running, known.noted) = (true, false);
+        (known.running, known.noted, known.queued) = (true, false, false);
         known.attempts += 1;
         if known.attempts > 1 {
             self.wrote();
         }
+        self.fill();
     }
 
     /// The next service finds what was durable.
     async fn crash(&mut self) {
         self.shelf.crash();
-        let mut doubtful = WORKERS;
+        let mut doubtful = [WORKERS; SHARES.len()];
         for id in self.unended() {
             let known = self.of(id);
+            let doubtful = &mut doubtful[known.owner];
             if known.running {
                 known.cut_off += 1;
             }
@@ -273,10 +268,10 @@ impl<S: Shelf> Scene<S> {
                 known.ended = Some(State::Failed);
                 let cut_off = known.cut_off;
                 assert!(cut_off + 1 >= ATTEMPTS, "given up after {cut_off} runs");
-            } else if !noted && doubtful > 0 {
+            } else if !noted && *doubtful > 0 {
                 known.attempts = known.attempts.max(1);
             }
-            doubtful = doubtful.saturating_sub(1);
+            *doubtful = doubtful.saturating_sub(1);
             let cut_off = known.cut_off;
             (known.running, known.noted, known.cancelled) = (false, false, false);
             assert!(cut_off <= ATTEMPTS, "run {cut_off} times");
@@ -304,23 +299,26 @@ impl<S: Shelf> Scene<S> {
 
     async fn open(&mut self) {
         let store = self.shelf.open();
-        self.ledger = Ledger::open(admission(), capacity(self.queue, self.waiting), store).await.unwrap();
+        self.ledger = Ledger::open(shared(), capacity(self.queue, self.waiting), store).await.unwrap();
+        (self.now, self.next) = (0, [0; SHARES.len()]);
+        self.known.values_mut().for_each(|known| known.queued = false);
+        self.fill();
     }
 
     async fn check(&mut self) {
         let waits = self.waits();
         for id in &self.all {
             let known = &self.known[id];
-            let place = waits.iter().position(|other| other == id);
-            let expected = match (known.ended, place) {
-                (Some(state), _) => state,
-                (None, Some(place)) if place < self.queue => State::Queued,
-                (None, Some(_)) => State::Pending,
-                (None, None) => State::Running,
+            let expected = match known.ended {
+                Some(state) => state,
+                None if known.running => State::Running,
+                None if known.queued => State::Queued,
+                None => State::Pending,
             };
             let seen = self.ledger.lookup(*id).await.unwrap().unwrap();
             assert_eq!(seen.state, expected, "{known:?}");
             assert_eq!(self.ledger.status(*id).await.unwrap().unwrap().state, expected);
+            assert_eq!(seen.owner, Owner::named(SHARES[known.owner].0));
             assert_eq!((seen.completed_at.is_some(), seen.report.is_some()), (expected.ended(), expected.ended()));
             assert!(seen.started_at.is_some() || expected != State::Running);
             if expected.ended() {

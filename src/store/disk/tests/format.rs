@@ -21,6 +21,7 @@ fn values(format: u64) -> (Record, Job, JobReport) {
     let job = Job { id, compile: Some(limits()), ..new("int main() {}", None).job };
     let record = Record {
         place: 7,
+        owner: None,
         language: "c".into(),
         state: State::Completed,
         queued_at: at(1),

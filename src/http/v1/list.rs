@@ -1,0 +1,150 @@
+//! `GET /v1/submissions`: what was submitted, the newest first, page by page, without what it printed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::StatusCode;
+use serde::Serialize;
+use tracing::error;
+
+use super::document::{microseconds, moment};
+use super::query;
+use crate::http::problem::Problem;
+use crate::http::reply::Reply;
+use crate::http::routes::{self, Client, place};
+use crate::model::{JobId, State, Submission};
+use crate::store::Place;
+use crate::telemetry::{Tag, chain};
+
+/// Submissions of a page: where nothing is said, and at most.
+const USUAL: usize = 20;
+const MOST: usize = 100;
+
+/// A page.
+#[derive(Debug, Serialize)]
+struct Page<'a> {
+    submissions: Vec<Summary<'a>>,
+    /// The `cursor` of the next page.
+    next: Option<String>,
+}
+
+/// A submission as far as it is known without its report.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    id: JobId,
+    status: &'static str,
+    language: &'a str,
+    queued_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    queue_us: Option<u64>,
+    run_us: Option<u64>,
+}
+
+impl<'a> Summary<'a> {
+    fn of(submission: &'a Submission) -> Self {
+        let Submission { id, language, state, queued_at, started_at, completed_at, .. } = submission;
+        Self {
+            id: *id,
+            status: state.as_str(),
+            language,
+            queued_at: moment(*queued_at),
+            started_at: started_at.map(moment),
+            ended_at: completed_at.map(moment),
+            queue_us: started_at.or(*completed_at).map(|at| microseconds(*queued_at, at)),
+            run_us: started_at.zip(*completed_at).map(|(from, to)| microseconds(from, to)),
+        }
+    }
+}
+
+/// What a client wants to see.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    limit: usize,
+    before: Option<Place>,
+    state: Option<State>,
+}
+
+/// Answers with the page that is asked for, of the client's own submissions where it came with a token.
+pub async fn show(client: &Client, query: &str) -> Result<Reply, Problem> {
+    let edge = &client.edge;
+    let Wanted { limit, before, state } = wanted(query)?;
+    let _place = place(edge)?;
+    let found = edge.ledger.list(client.owner.as_ref(), before, state, limit).await;
+    let found = found.map_err(|failure| {
+        error!(tag = %Tag::Http, "submissions cannot be listed: {}", chain(&failure));
+        Problem::Unreadable
+    })?;
+    let submissions = found.submissions.iter().map(|submission| Summary::of(submission)).collect();
+    let page = Page { submissions, next: found.next.map(cursor) };
+    let mut body = serde_json::to_vec(&page).map_err(routes::unwritten)?;
+    body.push(b'\n');
+    Ok(routes::as_json(StatusCode::OK, body.into()))
+}
+
+fn wanted(query: &str) -> Result<Wanted, Problem> {
+    let mut wanted = Wanted { limit: USUAL, before: None, state: None };
+    for (name, value) in query::pairs(query, &["limit", "cursor", "status"])? {
+        let refuse = |remedy: String| Problem::Invalid {
+            field: format!("?{name}"),
+            detail: format!("it is {:?}", value.chars().take(40).collect::<String>()),
+            remedy,
+        };
+        match name.as_str() {
+            "limit" => {
+                let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+                let number = value.parse().ok().filter(|number| digits && (1..=MOST).contains(number));
+                wanted.limit = number.ok_or_else(|| refuse(format!("give a number from 1 to {MOST}")))?;
+            }
+            "cursor" => {
+                let place =
+                    before(&value).ok_or_else(|| refuse("give `next` of the page before, as it was".to_owned()))?;
+                wanted.before = Some(place);
+            }
+            _ => {
+                let known = STATES.into_iter().find(|state| state.as_str() == value);
+                let names = || STATES.map(State::as_str).join(", ");
+                wanted.state = Some(known.ok_or_else(|| refuse(format!("give one of {}", names())))?);
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+const STATES: [State; 5] = [State::Pending, State::Queued, State::Running, State::Completed, State::Failed];
+
+/// A place, as a client carries it from one page to the next.
+fn cursor(place: Place) -> String {
+    URL_SAFE_NO_PAD.encode(place.to_be_bytes())
+}
+
+fn before(cursor: &str) -> Option<Place> {
+    URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok().map(Place::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_page_can_be_asked_for() {
+        let usual = Wanted { limit: USUAL, before: None, state: None };
+        assert_eq!(wanted("").unwrap(), usual);
+        let all = format!("limit=7&status=failed&cursor={}", cursor(300));
+        assert_eq!(wanted(&all).unwrap(), Wanted { limit: 7, before: Some(300), state: Some(State::Failed) });
+        for query in [
+            "limit=0",
+            "limit=101",
+            "limit=+5",
+            "limit=",
+            "limit=1&limit=1",
+            "status=",
+            "status=Failed",
+            "cursor=",
+            "cursor=AAAAAAAAASw=",
+            "cursor=300",
+            "page=1",
+        ] {
+            assert!(matches!(wanted(query), Err(Problem::Invalid { .. })), "{query}");
+        }
+    }
+}
