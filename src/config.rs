@@ -23,5 +23,7 @@ pub use mistake::{Mistake, Origin};
 pub use near::nearest;
 pub use reference::{Description, describe, reference};
 pub use resolve::Defaults;
-pub use settings::{Anonymous, HttpSettings, RuntimeChoice, Settings, StepPatches, StoreSettings, UnenforcedLimits};
+pub use settings::{
+    Anonymous, HttpSettings, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings, UnenforcedLimits,
+};
 pub use tokens::{Rate, TokenEntry, TokensError, tokens};

@@ -18,6 +18,7 @@ pub mod service;
 
 // Keeping, waiting, planning, judging, and the machine.
 pub mod bundle;
+pub mod compare;
 pub mod host;
 pub mod queue;
 pub mod report;

@@ -72,6 +72,12 @@ pub fn classify(
     })
 }
 
+/// The verdict on a run whose output had to be another's, given whether it was.
+#[must_use]
+pub fn held_against(verdict: Verdict, same: bool) -> Verdict {
+    if verdict == Verdict::Ok && !same { Verdict::WrongAnswer } else { verdict }
+}
+
 /// Whether the step's processor time was used up, also without the watchdog's help: the last slice before the end may
 /// have taken what was left. SIGXCPU, which is about a single process, is another matter.
 #[must_use]

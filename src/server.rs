@@ -36,7 +36,7 @@ use crate::store::StoreError;
 use crate::store::disk::{DiskStore, OpenError, Retention};
 use crate::telemetry::{Tag, chain};
 use crate::worker::selftest::{self, SelfTestError};
-use crate::worker::{Bounds, Pool, Sandbox, Stock};
+use crate::worker::{Bounds, Pool, Sandbox, Stock, TestBounds};
 
 /// Where cgroups are mounted, for the service and for what it launches.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -150,6 +150,7 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
         profiles: definitions.profiles,
         core,
         launched: AtomicU64::new(0),
+        tests: TestBounds { output: settings.tests.output, wall: settings.tests.wall },
     };
     Ok(Ground { sandbox: Arc::new(sandbox), images })
 }
@@ -289,6 +290,7 @@ pub fn serve(
         selftest::run(&sandbox).await?;
         let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
         let admission = admission.with_ceilings(settings.ceilings.clone()).with_tokens(tokens);
+        let admission = admission.with_tests(settings.tests.most);
         let capacity = Capacity {
             workers: settings.max_workers,
             queue: settings.queue_size,

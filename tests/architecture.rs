@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 6] = [
     &["doctor", "server"],
     &["http", "worker"],
     &["runtime", "service"],
-    &["bundle", "host", "queue", "report", "store"],
+    &["bundle", "compare", "host", "queue", "report", "store"],
     &["cgroup", "config", "health", "image", "language", "model", "seccomp", "shutdown", "sys", "telemetry"],
 ];
 

@@ -69,10 +69,11 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         id: JobId::random(),
         source,
         compile: known.compile_limits().map(|limits| patches.compile.apply(limits)),
-        runs: vec![Run { stdin, limits: patches.run.apply(known.run_limits()) }],
+        runs: vec![Run::plain(stdin, patches.run.apply(known.run_limits()))],
         streams: Streams::Separate,
         project: None,
         invocation: Invocation::default(),
+        several: None,
         language,
     };
     let delegated = match launch.enter()? {
@@ -153,6 +154,8 @@ fn status(report: &JobReport) -> u8 {
                 Some(WaitStatus::Signaled(signal)) => signal.saturating_add(128),
                 None => INTERNAL,
             },
+            // Nothing is expected of it.
+            Verdict::WrongAnswer => INTERNAL,
             Verdict::Cancelled => 130,
         },
         (Outcome::CompileFailed, _) => NOT_COMPILED,
@@ -190,6 +193,7 @@ fn words(step: &StepReport) -> String {
         Verdict::ProcessLimit => format!("failed after it was refused a process or thread beyond {}", limits.pids.0),
         Verdict::FileLimit => format!("wrote a file of more than {} bytes", limits.file_size),
         Verdict::Seccomp => "made a system call that ends a program (SIGSYS); the kernel does not tell which".into(),
+        Verdict::WrongAnswer => "printed something else than was expected".into(),
         Verdict::Cancelled => "cancelled".into(),
     }
 }

@@ -10,7 +10,9 @@ use toml::de::{DeTable, DeValue};
 use super::near::nearest;
 use super::table::{CEILINGS, LIMITS, LimitRow, PLAIN, Preset, ROWS};
 use super::value::Raw;
-use super::{HttpSettings, Mistake, Origin, RuntimeChoice, Settings, StepPatches, StoreSettings, UnenforcedLimits};
+use super::{
+    HttpSettings, Mistake, Origin, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings, UnenforcedLimits,
+};
 use crate::model::Bytes;
 
 /// What the caller knows about who runs the service.
@@ -191,11 +193,11 @@ pub fn variable(key: &str) -> String {
     }
 }
 
-/// Whether a key may have others below it: `http`, `pool`, `store`, `ceilings.run`, `limits`, `limits.c`, `limits.c.run`.
+/// Whether a key may have others below it: `http`, `pool`, `store`, `tests`, `ceilings.run`, `limits`, `limits.c`, `limits.c.run`.
 fn is_table(key: &str) -> bool {
     let parts: Vec<_> = key.split('.').collect();
     match parts.as_slice() {
-        ["http" | "pool" | "store" | "limits" | "ceilings"] | ["ceilings", "run" | "compile"] => true,
+        ["http" | "pool" | "store" | "tests" | "limits" | "ceilings"] | ["ceilings", "run" | "compile"] => true,
         ["limits", language] => !language.is_empty(),
         ["limits", language, "run" | "compile"] => !language.is_empty(),
         _ => false,
@@ -267,6 +269,7 @@ fn blank(base: Defaults) -> Settings {
             allow_anonymous_from_network: false,
         },
         store: StoreSettings { age: Duration::ZERO, bytes: Bytes(0), reserve: Bytes(0) },
+        tests: TestSettings { most: 0, output: Bytes(0), wall: Duration::ZERO },
         cors_origins: Vec::new(),
         tokens: None,
         limits: BTreeMap::new(),

@@ -32,6 +32,7 @@ pub struct Settings {
     pub unenforced_limits: UnenforcedLimits,
     pub http: HttpSettings,
     pub store: StoreSettings,
+    pub tests: TestSettings,
     /// Empty where none were named.
     pub cors_origins: Vec<String>,
     pub tokens: Option<PathBuf>,
@@ -70,6 +71,15 @@ pub struct HttpSettings {
     pub header_bytes: Bytes,
     pub guard_monaco: bool,
     pub allow_anonymous_from_network: bool,
+}
+
+/// Bounds of a submission with tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TestSettings {
+    pub most: usize,
+    pub output: Bytes,
+    pub wall: Duration,
 }
 
 /// What the store keeps, and what it leaves of the disk.

@@ -5,7 +5,6 @@ mod ceilings;
 mod limits;
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::value::Raw;
@@ -13,7 +12,7 @@ use super::{RuntimeChoice, Settings, UnenforcedLimits};
 use crate::model::Bytes;
 use crate::telemetry::LEVELS;
 
-use self::accept::{account, addresses, origins, url};
+use self::accept::{account, addresses, millis, origins, path, url, whole, within};
 pub use self::ceilings::CEILINGS;
 pub use self::limits::{LIMITS, LimitRow};
 
@@ -218,6 +217,27 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.compile_cache = Bytes::mib(within(raw, 0, 65_536)?)
     ),
     row!(
+        "tests.most",
+        Preset::Text("1000"),
+        "a whole number, 1 to 10000",
+        "Tests of one submission. More are refused with 422.",
+        |s, raw| s.tests.most = whole(raw, 1, 10_000)?
+    ),
+    row!(
+        "tests.output_bytes",
+        Preset::Text("16777216"),
+        "bytes, 0 to 1073741824",
+        "What is kept of the output of all tests of a submission together. What is beyond is compared, and counted as truncated.",
+        |s, raw| s.tests.output = Bytes(within(raw, 0, 1 << 30)?)
+    ),
+    row!(
+        "tests.wall_ms",
+        Preset::Text("600000"),
+        MILLISECONDS,
+        "From the start of work on a submission with tests; after it no further test begins, and the verdict is `time_limit`.",
+        |s, raw| s.tests.wall = millis(raw)?
+    ),
+    row!(
         "log",
         Preset::Text("info"),
         "off, error, warn, info, debug or trace",
@@ -372,19 +392,3 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.store.reserve = Bytes::mib(within(raw, 1, 1 << 24)?)
     ),
 ];
-
-fn within(raw: &Raw, min: u64, max: u64) -> Option<u64> {
-    raw.number().filter(|n| (min..=max).contains(n))
-}
-
-fn whole(raw: &Raw, min: u64, max: u64) -> Option<usize> {
-    within(raw, min, max)?.try_into().ok()
-}
-
-fn millis(raw: &Raw) -> Option<Duration> {
-    within(raw, 1, 86_400_000).map(Duration::from_millis)
-}
-
-fn path(raw: &Raw) -> Option<PathBuf> {
-    raw.text().map(PathBuf::from).filter(|path| path.is_absolute())
-}

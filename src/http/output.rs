@@ -43,9 +43,14 @@ impl Output {
                     step: Some(Step::Compile),
                 },
             },
+            Outcome::OutOfTime(wall) if report.first_failed().is_none() => Self {
+                after: format!("\nexecution timed out after {wall} seconds").into(),
+                step: report.runs.first().map(|_| Step::Run(0)),
+                ..Self::default()
+            },
             // The routes give every job one run; of several, the first that failed is what a client needs to see.
-            Outcome::Ran => {
-                let failed = report.runs.iter().position(|run| run.verdict != Verdict::Ok).unwrap_or(0);
+            Outcome::Ran | Outcome::OutOfTime(_) => {
+                let failed = report.first_failed().unwrap_or(0);
                 match report.runs.get(failed) {
                     None => Self::internal(&Fault::NoEvidence),
                     Some(run) => {
@@ -104,6 +109,7 @@ fn end(step: &StepReport, what: &str) -> String {
             format!("\ncpu time limit of {} seconds exceeded", WallTime(step.limits.cpu_time.0 / 1000))
         }
         Verdict::OutputLimit => format!("\noutput limit of {} bytes exceeded", step.limits.output),
+        Verdict::WrongAnswer => "\nwrong answer".to_owned(),
         Verdict::Cancelled => "\ncancelled".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 
 mod decode;
 mod document;
+mod judged;
 mod list;
 pub mod problem;
 mod query;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Limits;
+use super::{Limits, Several, Test};
 
 /// The name of a submission on the wire: a UUID (RFC 9562), lower case, `8-4-4-4-12`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,6 +82,24 @@ pub struct Run {
     pub stdin: Vec<u8>,
     /// What this run may use.
     pub limits: Limits,
+    /// What else it has of its own.
+    #[serde(default)]
+    pub test: Test,
+}
+
+impl Run {
+    /// A run that may print anything.
+    #[must_use]
+    pub fn plain(stdin: Vec<u8>, limits: Limits) -> Self {
+        Self { stdin, limits, test: Test::default() }
+    }
+
+    /// Bytes of what a client sent for it.
+    fn size(&self) -> usize {
+        let Test { name, args, expected } = &self.test;
+        let words = args.iter().flatten().chain(name).map(String::len).sum::<usize>();
+        self.stdin.len() + words + expected.as_ref().map_or(0, |expected| expected.bytes.len())
+    }
 }
 
 /// A file of a program.
@@ -133,16 +151,20 @@ pub struct Job {
     /// How every run is called.
     #[serde(default)]
     pub invocation: Invocation,
+    /// Present where the client gave tests, be it only one: each run is one of them.
+    #[serde(default)]
+    pub several: Option<Several>,
 }
 
 impl Job {
-    /// Bytes of what a client sent: the program's files, arguments and environment, and every input.
+    /// Bytes of what a client sent: the program's files, arguments and environment, and every input and
+    /// expected output.
     #[must_use]
     pub fn size(&self) -> u64 {
         let Self { source, runs, project, invocation: Invocation { args, env }, .. } = self;
         let files = project.iter().flat_map(|project| &project.files).map(|file| file.path.len() + file.bytes.len());
         let words = args.iter().map(String::len).chain(env.iter().map(|(name, value)| name.len() + value.len()));
-        let inputs = runs.iter().map(|run| run.stdin.len());
+        let inputs = runs.iter().map(Run::size);
         (source.len() + files.chain(words).chain(inputs).sum::<usize>()) as u64
     }
 }

@@ -107,3 +107,21 @@ pub struct LimitsWanted {
     /// Output, in bytes.
     pub output_bytes: Option<u64>,
 }
+
+impl LimitsWanted {
+    /// What this names, and of the rest what `below` names.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            wall_ms: self.wall_ms.or(below.wall_ms),
+            cpu_ms: self.cpu_ms.or(below.cpu_ms),
+            cpu_percent: self.cpu_percent.or(below.cpu_percent),
+            memory_bytes: self.memory_bytes.or(below.memory_bytes),
+            processes: self.processes.or(below.processes),
+            open_files: self.open_files.or(below.open_files),
+            stack_bytes: self.stack_bytes.or(below.stack_bytes),
+            file_bytes: self.file_bytes.or(below.file_bytes),
+            output_bytes: self.output_bytes.or(below.output_bytes),
+        }
+    }
+}

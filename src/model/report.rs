@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Enforcement, Evidence, Fault, Limits, Streams, Verdict};
+use super::{Enforcement, Evidence, Fault, Limits, Streams, Verdict, WallTime};
 
 /// One step: what was seen, what it means, and what it was allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,12 +21,14 @@ pub struct StepReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every run took place; each has its own verdict.
+    /// Every run that was to take place did; each has its own verdict.
     Ran,
     /// The compile step did not end with [`Verdict::Ok`]; there are no runs.
     CompileFailed,
     /// Cancelled before a step began; the runs are those before it.
     Cancelled,
+    /// The job had had all the time that one may have before a run began; the runs are those before it.
+    OutOfTime(WallTime),
     /// We failed; the program is not to blame.
     Faulted(Fault),
 }
@@ -42,6 +44,19 @@ pub struct About {
     pub image_digest: String,
     /// How the output of the runs was captured.
     pub streams: Streams,
+    /// Whether the client gave tests.
+    #[serde(default)]
+    pub tests: bool,
+    /// Of each run that there was to be, in their order; those that did not take place have no step.
+    #[serde(default)]
+    pub runs: Vec<Beside>,
+}
+
+/// What there is to show of a run beside its step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    /// The client's name for it.
+    pub name: Option<String>,
 }
 
 /// Everything that is kept of an ended job.
@@ -76,6 +91,12 @@ impl JobReport {
     pub fn was_cut_off(&self) -> bool {
         let cut = |step: &StepReport| step.verdict == Verdict::Cancelled;
         self.outcome == Outcome::Cancelled || self.compile.iter().chain(&self.runs).any(cut)
+    }
+
+    /// The first run that is not accepted.
+    #[must_use]
+    pub fn first_failed(&self) -> Option<usize> {
+        self.runs.iter().position(|run| run.verdict != Verdict::Ok)
     }
 
     /// Whether the job counts as `completed`: every run exited with 0 within its limits.

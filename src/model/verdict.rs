@@ -29,6 +29,8 @@ pub enum Verdict {
     FileLimit,
     /// SIGSYS ended the program: it made a call that the filter answers with death, in an ABI that is closed.
     Seccomp,
+    /// Exit status 0, and another output than the expected one.
+    WrongAnswer,
     /// Cancelled on request.
     Cancelled,
 }

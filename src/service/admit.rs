@@ -2,6 +2,7 @@
 
 mod ceilings;
 mod draft;
+mod runs;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -12,6 +13,7 @@ use crate::config::TokenEntry;
 use crate::model::{Invocation, Job, JobId, Limits, LimitsPatch, Owner, Refusal, Run, Streams};
 
 pub use draft::{Draft, Program};
+pub use runs::RunDraft;
 
 /// The languages, as far as admission needs them.
 pub trait Catalogue: Debug + Send + Sync + 'static {
@@ -49,6 +51,9 @@ pub struct Request {
     pub input: Option<String>,
 }
 
+/// Tests of one submission, where nobody says otherwise.
+const TESTS: usize = 1000;
+
 /// The rules of admission.
 #[derive(Clone, Debug)]
 pub struct Admission {
@@ -57,6 +62,8 @@ pub struct Admission {
     patches: BTreeMap<String, StepPatches>,
     ceilings: StepPatches,
     pub(super) accounts: Arc<Accounts>,
+    /// Tests of one submission.
+    tests: usize,
 }
 
 impl Admission {
@@ -68,13 +75,19 @@ impl Admission {
         patches: BTreeMap<String, StepPatches>,
     ) -> Self {
         let (ceilings, accounts) = (StepPatches::default(), Arc::default());
-        Self { catalogue, default_language, patches, ceilings, accounts }
+        Self { catalogue, default_language, patches, ceilings, accounts, tests: TESTS }
     }
 
     /// With these ceilings on the limits that a client may ask for; without, nobody may ask for more than there is.
     #[must_use]
     pub fn with_ceilings(self, ceilings: StepPatches) -> Self {
         Self { ceilings, ..self }
+    }
+
+    /// With at most so many tests in one submission.
+    #[must_use]
+    pub fn with_tests(self, tests: usize) -> Self {
+        Self { tests, ..self }
     }
 
     /// With these tokens, each with its part and its ceilings.
@@ -110,9 +123,9 @@ impl Admission {
         };
         let source = request.code.filter(|code| !code.is_empty()).ok_or(Refusal::CodeRequired)?;
         let stdin = request.input.unwrap_or_default().into_bytes();
-        let runs = vec![Run { stdin, limits }];
-        let (project, invocation, streams) = (None, Invocation::default(), Streams::Merged);
-        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation })
+        let runs = vec![Run::plain(stdin, limits)];
+        let (project, invocation, streams, several) = (None, Invocation::default(), Streams::Merged, None);
+        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation, several })
     }
 }
 

@@ -24,7 +24,7 @@ pub enum Stream {
     Err,
 }
 
-/// Somebody who wants to see output as it is printed. Gets what is kept, not what is dropped.
+/// Somebody who wants to see output as it is printed. Gets what is within the limit, not what is dropped.
 pub type Live<'a> = &'a (dyn Fn(Stream, &[u8]) + Send + Sync);
 
 /// Our ends of a job's output.
@@ -69,11 +69,11 @@ impl Capture {
         Ok((capture, Ends { out, err: err_end }))
     }
 
-    /// Reads until every writer is gone.
-    pub(super) async fn drain(&self, live: Option<Live<'_>>) -> io::Result<Captured> {
-        let (out, err) = tokio::join!(self.read(&self.out, Stream::Out, live), async {
+    /// Reads until every writer is gone, and keeps the first `keep` bytes of both streams together, within the limit.
+    pub(super) async fn drain(&self, live: Option<Live<'_>>, keep: u64) -> io::Result<Captured> {
+        let (out, err) = tokio::join!(self.read(&self.out, Stream::Out, live, keep), async {
             match &self.err {
-                Some(pipe) => self.read(pipe, Stream::Err, live).await,
+                Some(pipe) => self.read(pipe, Stream::Err, live, keep).await,
                 None => Ok((Vec::new(), 0)),
             }
         });
@@ -103,7 +103,13 @@ impl Capture {
     }
 
     /// What was kept of one stream, and how much was not.
-    async fn read(&self, pipe: &Receiver, stream: Stream, live: Option<Live<'_>>) -> io::Result<(Vec<u8>, u64)> {
+    async fn read(
+        &self,
+        pipe: &Receiver,
+        stream: Stream,
+        live: Option<Live<'_>>,
+        keep: u64,
+    ) -> io::Result<(Vec<u8>, u64)> {
         let (mut kept, mut lost) = (Vec::new(), 0);
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -125,8 +131,10 @@ impl Capture {
             let before = self.seen.fetch_add(n as u64, Ordering::Relaxed);
             let room = usize::try_from(self.limit.saturating_sub(before)).unwrap_or(usize::MAX);
             let fresh = &chunk[..n.min(room)];
-            kept.extend_from_slice(fresh);
-            lost += (n - fresh.len()) as u64;
+            let left = usize::try_from(keep.saturating_sub(before)).unwrap_or(usize::MAX);
+            let stays = &fresh[..fresh.len().min(left)];
+            kept.extend_from_slice(stays);
+            lost += (n - stays.len()) as u64;
             if let Some(live) = live.filter(|_| !fresh.is_empty()) {
                 live(stream, fresh);
             }
@@ -169,7 +177,7 @@ mod tests {
         let mut out = std::fs::File::from(out);
         out.write_all(b"12345678").unwrap();
         drop(out);
-        let captured = capture.drain(None).await.unwrap();
+        let captured = capture.drain(None, u64::MAX).await.unwrap();
         assert_eq!(captured, Captured { stdout: b"12345".to_vec(), stderr: vec![], seen: 8, cut: true, lost: [3, 0] });
         capture.over().await;
     }
@@ -180,9 +188,22 @@ mod tests {
         let mut out = std::fs::File::from(ends.out);
         out.write_all(b"all of it").unwrap();
         capture.ended();
-        let captured = capture.drain(None).await.unwrap();
+        let captured = capture.drain(None, u64::MAX).await.unwrap();
         assert_eq!(captured.stdout, b"all of it");
         drop((out, ends.err));
+    }
+
+    /// It is passed on all the same, and is no passing of the limit.
+    #[tokio::test]
+    async fn what_is_not_to_be_kept_is_counted() {
+        let (capture, ends) = Capture::open(Streams::Separate, Bytes(6), me()).unwrap();
+        std::fs::File::from(ends.out).write_all(b"12345").unwrap();
+        drop(ends.err);
+        let seen = std::sync::Mutex::new(Vec::new());
+        let live = |_: Stream, bytes: &[u8]| seen.lock().unwrap().extend_from_slice(bytes);
+        let captured = capture.drain(Some(&live), 2).await.unwrap();
+        let wanted = Captured { stdout: b"12".to_vec(), stderr: vec![], seen: 5, cut: false, lost: [3, 0] };
+        assert_eq!((captured, seen.into_inner().unwrap()), (wanted, b"12345".to_vec()));
     }
 
     #[tokio::test]
@@ -190,7 +211,7 @@ mod tests {
         let (capture, ends) = Capture::open(Streams::Separate, Bytes(4), me()).unwrap();
         std::fs::File::from(ends.out).write_all(b"12").unwrap();
         std::fs::File::from(ends.err).write_all(b"34").unwrap();
-        let captured = capture.drain(None).await.unwrap();
+        let captured = capture.drain(None, u64::MAX).await.unwrap();
         assert_eq!(
             captured,
             Captured { stdout: b"12".to_vec(), stderr: b"34".to_vec(), seen: 4, cut: false, lost: [0, 0] }

@@ -22,6 +22,9 @@ const CLEARING: usize = 2;
 /// How long what a job left waits for its answer to be stored.
 const ANSWER: Duration = Duration::from_millis(100);
 
+/// Runs of one job that the log tells of.
+const LOGGED: usize = 16;
+
 /// A fixed number of workers over one sandbox.
 #[derive(Debug)]
 pub struct Pool {
@@ -118,7 +121,7 @@ impl Worker {
 fn log(job: &Job, report: &JobReport) {
     let language = Tag::Language(&job.language, job.id);
     let compile = report.compile.iter().map(|step| ("compile", step));
-    for (name, step) in compile.chain(report.runs.iter().map(|step| ("run", step))) {
+    for (name, step) in compile.chain(report.runs.iter().take(LOGGED).map(|step| ("run", step))) {
         let StepReport { verdict, evidence, limits, .. } = step;
         tracing::info!(
             tag = %language,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::artefact::{Found, collect};
@@ -15,6 +16,7 @@ use super::error::StepError;
 use super::filters::Filters;
 use super::remains::Remains;
 use super::reserve::{Bounds, Busy, Reserve};
+use super::runs::TestBounds;
 use super::step::{self, Handover};
 use super::workdir::{CodeFile, Workdir};
 use crate::cgroup::Delegation;
@@ -23,7 +25,9 @@ use crate::host::ids::IdBlocks;
 use crate::host::rlimits;
 use crate::host::stage::Stage;
 use crate::language::{Language, Languages, Program, StepPlan};
-use crate::model::{About, Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict};
+use crate::model::{
+    About, Beside, Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict,
+};
 use crate::runtime::Runtime;
 use crate::runtime::reaper::Reaper;
 use crate::seccomp::Profiles;
@@ -52,6 +56,8 @@ pub struct Sandbox {
     pub launched: AtomicU64,
     /// Containers made ahead, and what was compiled before.
     pub stock: Stock,
+    /// Bounds of a job with tests.
+    pub tests: TestBounds,
 }
 
 /// What makes jobs quick: containers made ahead, and what was compiled before.
@@ -91,17 +97,30 @@ impl Stock {
 /// What is left of a job once its report is known.
 #[derive(Debug, Default)]
 pub struct Leftovers {
-    containers: Vec<Remains>,
+    pub(super) containers: Vec<Remains>,
+    /// Of tests before the last.
+    behind: JoinSet<()>,
     /// Until the report is with the ledger the job is under way, and nothing is made ahead in its way.
     busy: Option<Busy>,
 }
 
 impl Leftovers {
     /// Deletes all of it.
-    pub async fn clear(self) {
-        drop(self.busy);
-        for remains in self.containers {
+    pub async fn clear(mut self) {
+        drop(self.busy.take());
+        for remains in self.containers.drain(..) {
             remains.clear().await;
+        }
+        while self.behind.join_next().await.is_some() {}
+    }
+
+    /// Has it deleted while the job goes on; waits only where more than `most` are being deleted already.
+    pub(super) async fn clear_behind(&mut self, most: usize) {
+        for remains in self.containers.drain(..) {
+            self.behind.spawn(remains.clear());
+        }
+        while self.behind.len() > most {
+            self.behind.join_next().await;
         }
     }
 }
@@ -118,7 +137,7 @@ impl Sandbox {
         let steps = usize::from(job.compile.is_some()) + job.runs.len();
         tracing::info!(tag = %Tag::Exec(job.id), "{}: steps to carry out, each in a container: {steps}", job.language);
         leftovers.busy = Some(self.stock.reserve.busy());
-        let mut here = Here { sandbox: self, job, cancel, live, remains: &mut leftovers.containers };
+        let mut here = Here { sandbox: self, job, cancel, live, leftovers: &mut leftovers, began: Instant::now() };
         let report = match here.steps().await {
             Ok(report) => report,
             Err(fault) => JobReport::faulted(fault),
@@ -139,12 +158,13 @@ impl Sandbox {
 }
 
 /// One job under way.
-struct Here<'a> {
-    sandbox: &'a Arc<Sandbox>,
-    job: &'a Job,
-    cancel: &'a CancellationToken,
-    live: Option<Live<'a>>,
-    remains: &'a mut Vec<Remains>,
+pub(super) struct Here<'a> {
+    pub(super) sandbox: &'a Arc<Sandbox>,
+    pub(super) job: &'a Job,
+    pub(super) cancel: &'a CancellationToken,
+    pub(super) live: Option<Live<'a>>,
+    pub(super) leftovers: &'a mut Leftovers,
+    pub(super) began: Instant,
 }
 
 impl Here<'_> {
@@ -176,21 +196,17 @@ impl Here<'_> {
             }
             files = compiled.files;
         }
-        for run in &job.runs {
-            if self.cancel.is_cancelled() {
-                report.outcome = Outcome::Cancelled;
-                return Ok(report);
-            }
-            let handover = Handover { stdin: &run.stdin, ..Handover::of(&program.run, &files) };
-            report.runs.push(self.step(StepKind::Run, &run.limits, &handover).await.map_err(fail)?);
-        }
+        self.runs(language, &program.run, &files, &mut report).await.map_err(fail)?;
         Ok(report)
     }
 
     fn about(&self, language: &Language) -> About {
         let image_digest = self.sandbox.stock.images.get(&language.image).cloned().unwrap_or_default();
         let (runtime, image) = (self.sandbox.runtime.version.clone(), language.image.clone());
-        About { runtime, image, image_digest, streams: self.job.streams }
+        let Job { streams, several, runs, .. } = self.job;
+        let beside = || runs.iter().map(|run| Beside { name: run.test.name.clone() }).collect();
+        let runs = several.map(|_| beside()).unwrap_or_default();
+        About { runtime, image, image_digest, streams: *streams, tests: several.is_some(), runs }
     }
 
     /// Compiles, unless the very same was compiled before.
@@ -211,11 +227,13 @@ impl Here<'_> {
             return Ok(compiled);
         }
         let handover = Handover::of(plan, files);
-        let mut report = self.step(StepKind::Compile, limits, &handover).await?;
+        // A compiler's words belong to the report; what is passed on as it comes is what the program prints.
+        let mut report = self.step(StepKind::Compile, limits, &handover, None).await?;
         if report.verdict != Verdict::Ok {
             return Ok(Compiled { report, files: Arc::clone(files) });
         }
-        let code = self.remains.last().and_then(|remains| remains.workdir.as_ref()).and_then(Workdir::code);
+        let code =
+            self.leftovers.containers.last().and_then(|remains| remains.workdir.as_ref()).and_then(Workdir::code);
         let code = code.ok_or(StepError::Without("directory"))?;
         let room = limits.tmp.0 + files.iter().map(|file| file.bytes.len() as u64).sum::<u64>();
         let files = match tokio::task::spawn_blocking(move || collect(&code, room)).await {
@@ -236,11 +254,12 @@ impl Here<'_> {
     }
 
     /// One step, in a container that waited for it or else in one made now.
-    async fn step(
+    pub(super) async fn step(
         &mut self,
         kind: StepKind,
         limits: &Limits,
         handover: &Handover<'_>,
+        live: Option<Live<'_>>,
     ) -> Result<StepReport, StepError> {
         let (sandbox, name) = (self.sandbox, &self.job.language);
         // With 0 only the pattern keeps a crash from starting something outside, and somebody may change that.
@@ -266,10 +285,8 @@ impl Here<'_> {
                 sandbox.launch(&Arc::new(blueprint)).await?
             }
         };
-        // A compiler's words belong to the report; what is passed on as it comes is what the program prints.
-        let live = if kind == StepKind::Compile { None } else { self.live };
         let (result, remains) = step::run(waiting, handover, self.cancel, live).await;
-        self.remains.push(remains);
+        self.leftovers.containers.push(remains);
         result
     }
 }

@@ -104,7 +104,8 @@ async fn carry_out(sandbox: &Arc<Sandbox>, probe: Probe) -> Result<StepReport, S
     let failed = |error| SelfTestError::Step(probe.name(), error);
     let waiting = sandbox.launch(&blueprint).await.map_err(failed)?;
     let files = [CodeFile { path: PROGRAM.into(), mode: 0o555, bytes: PROBE.to_vec() }];
-    let handover = Handover { argv: &blueprint.ahead.argv, env: &[], told: None, files: &files, stdin: &[] };
+    let handover =
+        Handover { argv: &blueprint.ahead.argv, env: &[], told: None, files: &files, stdin: &[], keep: u64::MAX };
     let (report, remains) = step::run(waiting, &handover, &CancellationToken::new(), None).await;
     remains.clear().await;
     report.map_err(failed)

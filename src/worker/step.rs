@@ -40,12 +40,14 @@ pub(super) struct Handover<'a> {
     pub(super) files: &'a [CodeFile],
     /// Standard input.
     pub(super) stdin: &'a [u8],
+    /// How much is kept of what it prints within its limit, in bytes.
+    pub(super) keep: u64,
 }
 
 impl<'a> Handover<'a> {
     /// This command over these files, with nothing on standard input.
     pub(super) fn of(plan: &'a StepPlan, files: &'a [CodeFile]) -> Self {
-        Self { argv: &plan.argv, env: &plan.env, told: plan.told.as_deref(), files, stdin: &[] }
+        Self { argv: &plan.argv, env: &plan.env, told: plan.told.as_deref(), files, stdin: &[], keep: u64::MAX }
     }
 }
 
@@ -81,7 +83,7 @@ pub(super) async fn run(
             std::future::pending::<()>().await;
         };
         let watchdog = Watchdog { limits, leaf, capture: &capture, oom, cancel, started, used_before };
-        let drain = capture.drain(live);
+        let drain = capture.drain(live, handover.keep);
         let report = read_report(report, init::LONGEST_REPORT as u64 + 1);
         tokio::pin!(feed, drain, report);
         let (mut output, said) = (None, OnceLock::new());

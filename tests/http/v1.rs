@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use casemate::model::{About, Captured, Elapsed, Evidence, Fault, JobReport, Outcome, Streams, Verdict, WaitStatus};
+use casemate::model::{
+    About, Beside, Captured, Elapsed, Evidence, Fault, JobReport, Outcome, Streams, Verdict, WaitStatus, WallTime,
+};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -67,7 +69,7 @@ async fn the_whole_document() {
         Evidence { wait: Some(WaitStatus::Signaled(11)), elapsed: Some(Elapsed(1500)), output, ..Evidence::default() };
     made.runs[0].verdict = Verdict::OutputLimit;
     let (runtime, image, image_digest) = ("crun version 1".into(), "gcc".into(), "ab".into());
-    made.about = Some(About { runtime, image, image_digest, streams: Streams::Separate });
+    made.about = Some(About { runtime, image, image_digest, streams: Streams::Separate, tests: false, runs: vec![] });
     service.ledger.finish(job.id, made).await;
     let shown = service.get(&place).await.json();
     let run = &shown["run"];
@@ -144,6 +146,63 @@ async fn endings_without_a_run() {
         (&shown["verdict"], &shown["started_at"], &shown["run_us"]),
         (&json!("cancelled"), &json!(null), &json!(null))
     );
+}
+
+/// Those that took place with all that a run has, the others by name.
+#[tokio::test]
+async fn tests_are_shown_one_by_one() {
+    let service = service(&[]).await;
+    let body = json!({"language": "c", "source": "x", "stop_on_failure": true,
+        "tests": [{"name": "a", "expected": "1"}, {"expected": "2"}, {"name": "c"}]});
+    let place = submit(&service, "", &body).await.headers["location"].clone();
+    let with = |outcome: Outcome, verdicts: &[Verdict]| {
+        let step = |verdict: &Verdict| report(*verdict, b"out").runs.remove(0);
+        let runs = ["a", "", "c"].map(|name| Beside { name: Some(name.to_owned()).filter(|name| !name.is_empty()) });
+        let (runtime, image, image_digest) = ("crun version 1".into(), "gcc".into(), "ab".into());
+        let about = About { runtime, image, image_digest, streams: Streams::Separate, tests: true, runs: runs.into() };
+        JobReport { outcome, compile: None, runs: verdicts.iter().map(step).collect(), about: Some(about) }
+    };
+    let job = service.ledger.take().await.unwrap().job;
+    assert_eq!((job.runs.len(), job.several.unwrap().stop_on_failure), (3, true));
+    service.ledger.finish(job.id, with(Outcome::Ran, &[Verdict::Ok, Verdict::WrongAnswer])).await;
+    let shown = service.get(&place).await.json();
+    for (member, value) in [
+        ("status", json!("failed")),
+        ("verdict", json!("wrong_answer")),
+        ("limit", json!(null)),
+        ("run", json!(null)),
+        ("passed", json!(1)),
+        ("failed", json!(1)),
+        ("not_run", json!(1)),
+    ] {
+        assert_eq!(shown[member], value, "{member}: {shown:#}");
+    }
+    let tests = &shown["tests"];
+    assert_eq!(
+        (&tests[0]["name"], &tests[0]["verdict"], &tests[0]["stdout"]),
+        (&json!("a"), &json!("accepted"), &json!("out"))
+    );
+    assert_eq!((&tests[1]["name"], &tests[1]["verdict"]), (&json!(null), &json!("wrong_answer")));
+    assert_eq!(tests[1]["limits"].as_object().unwrap().len(), 11);
+    assert_eq!(tests[2], json!({"name": "c", "verdict": "not_run", "limit": null}));
+
+    let all = [Verdict::Ok; 3];
+    for (outcome, verdicts, verdict, output) in [
+        (Outcome::Ran, &all[..], "accepted", "out"),
+        (Outcome::OutOfTime(WallTime(1500)), &all[..2], "time_limit", "out\nexecution timed out after 1.5 seconds"),
+        (Outcome::OutOfTime(WallTime(1500)), &[], "time_limit", "\nexecution timed out after 1.5 seconds"),
+        (Outcome::OutOfTime(WallTime(1500)), &[Verdict::Ok, Verdict::WrongAnswer], "wrong_answer", "out\nwrong answer"),
+        (Outcome::Cancelled, &all[..1], "cancelled", "\ncancelled"),
+    ] {
+        let place = submit(&service, "", &body).await.headers["location"].clone();
+        let job = service.ledger.take().await.unwrap().job;
+        service.ledger.finish(job.id, with(outcome, verdicts)).await;
+        let shown = service.get(&place).await.json();
+        let state = if verdict == "accepted" { "completed" } else { "failed" };
+        assert_eq!((&shown["verdict"], &shown["status"]), (&json!(verdict), &json!(state)), "{shown:#}");
+        assert_eq!(shown["not_run"], json!(3 - verdicts.len()), "{shown:#}");
+        assert_eq!(service.get(&format!("/result?id={}", job.id)).await.json()["output"], output);
+    }
 }
 
 /// The answer comes with the end, not after the time.
@@ -223,8 +282,12 @@ async fn a_key_is_for_one_submission() {
 
 #[tokio::test]
 async fn every_refusal_names_field_value_and_remedy() {
-    let service =
-        service(&[("CASEMATE_CEILINGS__RUN__WALL_MS", "20000"), ("CASEMATE_LIMITS__C__RUN__WALL_MS", "1000")]).await;
+    let service = service(&[
+        ("CASEMATE_CEILINGS__RUN__WALL_MS", "20000"),
+        ("CASEMATE_LIMITS__C__RUN__WALL_MS", "1000"),
+        ("CASEMATE_TESTS__MOST", "3"),
+    ])
+    .await;
     let with = |more: Value| {
         let mut body = json!({"language": "c", "source": "x"});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -241,6 +304,19 @@ async fn every_refusal_names_field_value_and_remedy() {
         (with(json!({"limits": {"compile": {}}})), 422, "bad_value", "limits.compile"),
         (with(json!({"limits": {"run": {"wall_ms": 20_001}}})), 422, "out_of_range", "limits.run.wall_ms"),
         (with(json!({"limits": {"run": {"memory_bytes": 1}}})), 422, "out_of_range", "limits.run.memory_bytes"),
+        (with(json!({"tests": [{"input": "x"}]})), 400, "malformed_request", "tests[0].input"),
+        (with(json!({"tests": [], "stdin": ""})), 422, "bad_value", "stdin"),
+        (with(json!({"tests": []})), 422, "bad_value", "tests"),
+        (with(json!({"tests": vec![json!({}); 4]})), 422, "bad_value", "tests"),
+        (with(json!({"tests": [{}, {"args": ["\0"]}]})), 422, "bad_value", "tests[1].args[0]"),
+        (with(json!({"tests": [{}, {"limits": {"wall_ms": 20_001}}]})), 422, "out_of_range", "tests[1].limits.wall_ms"),
+        (with(json!({"expected": "", "streams": "merged"})), 422, "bad_value", "expected"),
+        (
+            with(json!({"expected": "", "compare": {"floats": {"absolute": -1}}})),
+            422,
+            "bad_value",
+            "compare.floats.absolute",
+        ),
     ] {
         let document = problem(&submit(&service, "", &body).await, status, kind);
         assert_eq!(document["field"], field, "{body}: {document:#}");

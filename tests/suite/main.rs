@@ -20,6 +20,7 @@ mod faults;
 mod files;
 mod full_disk;
 mod java;
+mod judging;
 mod keys;
 mod limits;
 mod no_cgroup;

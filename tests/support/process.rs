@@ -29,6 +29,11 @@ impl Process {
         self.field("VmRSS:")
     }
 
+    /// The most memory that was ever resident, in KiB.
+    pub fn peak_kib(self) -> u64 {
+        self.field("VmHWM:")
+    }
+
     /// The part of it that it shares with no other process of the same program, in KiB.
     pub fn own_kib(self) -> u64 {
         self.field("RssAnon:")

@@ -1,6 +1,8 @@
-//! Values of settings that take more than a range to be told from nonsense.
+//! Values of settings, told from nonsense.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::value::Raw;
 
@@ -40,4 +42,20 @@ pub(super) fn origins(raw: &Raw) -> Option<Vec<String>> {
     };
     let fine = items == ["*"] || (!items.is_empty() && items.iter().all(|item| origin(item)));
     fine.then(|| items.into_iter().map(ToOwned::to_owned).collect())
+}
+
+pub(super) fn within(raw: &Raw, min: u64, max: u64) -> Option<u64> {
+    raw.number().filter(|n| (min..=max).contains(n))
+}
+
+pub(super) fn whole(raw: &Raw, min: u64, max: u64) -> Option<usize> {
+    within(raw, min, max)?.try_into().ok()
+}
+
+pub(super) fn millis(raw: &Raw) -> Option<Duration> {
+    within(raw, 1, 86_400_000).map(Duration::from_millis)
+}
+
+pub(super) fn path(raw: &Raw) -> Option<PathBuf> {
+    raw.text().map(PathBuf::from).filter(|path| path.is_absolute())
 }

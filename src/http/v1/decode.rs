@@ -1,6 +1,8 @@
 //! The body of `POST /v1/submissions`, read strictly: unknown fields and fields given twice are refused, and whatever is
 //! wrong is told with the path of its field.
 
+mod runs;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -11,6 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::error::Category;
 
+use self::runs::{How, Said, Tests};
 use crate::http::problem::Problem;
 use crate::model::{Invocation, LimitsWanted, Refusal, SourceFile, Streams};
 use crate::service::{Draft, Program};
@@ -31,6 +34,10 @@ struct Submission {
     env: Option<Pairs<String>>,
     limits: Option<Object<StepLimits>>,
     streams: Option<Streams>,
+    expected: Option<Content>,
+    compare: Option<How>,
+    tests: Option<Tests>,
+    stop_on_failure: Option<bool>,
 }
 
 /// Limits of both steps.
@@ -50,12 +57,8 @@ pub fn draft(body: &[u8]) -> Result<Draft, Problem> {
 }
 
 fn complete(submission: Submission) -> Result<Draft, Refusal> {
-    let Submission { language, source, files, entry, stdin, args, env, limits, streams } = submission;
-    let bad = |field: &str, remedy: &str| Refusal::BadValue {
-        field: field.to_owned(),
-        value: String::new(),
-        remedy: remedy.to_owned(),
-    };
+    let Submission { language, source, files, entry, stdin, args, env, limits, streams, .. } = submission;
+    let Submission { expected, compare, tests, stop_on_failure, .. } = submission;
     let program = match (source, files) {
         (Some(_), Some(_)) => return Err(bad("files", "give `source` or `files`, not both")),
         (None, None) => return Err(bad("source", "give `source`, or `files` with `entry`")),
@@ -69,15 +72,22 @@ fn complete(submission: Submission) -> Result<Draft, Refusal> {
     };
     let env = env.map(|Pairs(env)| env).unwrap_or_default();
     let StepLimits { compile, run } = limits.map(|Object(limits)| limits).unwrap_or_default();
+    let streams = streams.unwrap_or(Streams::Separate);
+    let (runs, several) = runs::runs(Said { stdin, expected, compare, tests, stop_on_failure, streams })?;
     Ok(Draft {
         language,
         program,
-        stdin: stdin.map(|Content(bytes)| bytes).unwrap_or_default(),
+        runs,
+        several,
         invocation: Invocation { args: args.unwrap_or_default(), env },
         compile: compile.map(|Object(wanted)| wanted),
         run: run.map(|Object(wanted)| wanted),
-        streams: streams.unwrap_or(Streams::Separate),
+        streams,
     })
+}
+
+fn bad(field: &str, remedy: &str) -> Refusal {
+    Refusal::BadValue { field: field.to_owned(), value: String::new(), remedy: remedy.to_owned() }
 }
 
 /// One JSON object, and nothing behind it.
@@ -209,7 +219,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
 mod tests {
     use super::*;
 
-    fn problem(body: &str) -> (String, String) {
+    pub(super) fn problem(body: &str) -> (String, String) {
         match draft(body.as_bytes()) {
             Err(Problem::Invalid { field, detail, remedy }) => {
                 assert!(!remedy.is_empty());
@@ -227,11 +237,14 @@ mod tests {
         let draft = draft(body.as_bytes()).unwrap();
         let Program::Files(files, entry) = draft.program else { panic!("{:?}", draft.program) };
         assert_eq!((files[1].path.as_str(), &files[1].bytes[..], entry.as_deref()), ("b", &b"\xff"[..], Some("a.c")));
-        assert_eq!((draft.language.as_str(), &draft.stdin[..], draft.streams), ("c", &b"in"[..], Streams::Merged));
+        assert_eq!(
+            (draft.language.as_str(), &draft.runs[0].stdin[..], draft.streams),
+            ("c", &b"in"[..], Streams::Merged)
+        );
         assert_eq!(draft.invocation, Invocation { args: vec!["-v".into()], env: vec![("A".into(), "1".into())] });
         assert_eq!((draft.compile.unwrap().wall_ms, draft.run.unwrap().memory_bytes), (Some(5), Some(6)));
         let plain = super::draft(br#"{"language":"c","source":"x","stdin":null,"limits":null}"#).unwrap();
-        assert_eq!((plain.streams, plain.stdin.len()), (Streams::Separate, 0));
+        assert_eq!((plain.streams, plain.runs[0].stdin.len()), (Streams::Separate, 0));
     }
 
     #[test]

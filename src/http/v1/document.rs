@@ -9,6 +9,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use uuid::Uuid;
 
+use super::judged::{self, Tests};
 use super::verdict::{self, ending};
 use crate::http::printed::{Printed, Step as At, Stream, kept};
 use crate::http::reply::Part;
@@ -52,6 +53,9 @@ struct End<'a> {
     image: Option<Image<'a>>,
     compile: Option<Step>,
     run: Option<Step>,
+    /// In place of `run`, where the client gave tests.
+    #[serde(flatten)]
+    tests: Option<Tests<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,7 +66,7 @@ struct Image<'a> {
 
 /// One step.
 #[derive(Debug, Serialize)]
-struct Step {
+pub struct Step {
     verdict: &'static str,
     limit: Option<&'static str>,
     exit_status: Option<u8>,
@@ -128,7 +132,7 @@ impl Serialize for Slot {
 }
 
 /// Where the slots of a document are.
-struct Slots {
+pub struct Slots {
     /// Nobody who submits can know it.
     secret: String,
     parts: Vec<Part>,
@@ -188,6 +192,10 @@ fn end<'a>(report: &'a JobReport, slots: &mut Slots) -> End<'a> {
     let how = ending(report);
     let steps = || report.compile.iter().chain(&report.runs).map(|step| &step.evidence);
     let about = report.about.as_ref();
+    // As they stand in the document.
+    let compile = report.compile.as_ref().map(|compile| step(compile, At::Compile, slots));
+    let alone = report.runs.first().filter(|_| !about.is_some_and(|about| about.tests));
+    let run = alone.map(|run| step(run, At::Run(0), slots));
     End {
         verdict: how.verdict,
         limit: how.step.and_then(|step| step.of(report)).and_then(|step| verdict::limit(step.verdict)),
@@ -198,8 +206,9 @@ fn end<'a>(report: &'a JobReport, slots: &mut Slots) -> End<'a> {
         streams: about.map(|about| about.streams),
         runtime: about.map(|about| about.runtime.as_str()),
         image: about.map(|About { image, image_digest, .. }| Image { name: image, digest: image_digest }),
-        compile: report.compile.as_ref().map(|compile| step(compile, At::Compile, slots)),
-        run: report.runs.first().map(|run| step(run, At::Run(0), slots)),
+        compile,
+        run,
+        tests: judged::tests(report, slots),
     }
 }
 
@@ -209,7 +218,7 @@ fn total(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     all.filter(|all| !all.is_empty()).map(|all| all.iter().sum())
 }
 
-fn step(report: &StepReport, at: At, slots: &mut Slots) -> Step {
+pub fn step(report: &StepReport, at: At, slots: &mut Slots) -> Step {
     let evidence = &report.evidence;
     let (stdout, stdout_encoding) = slots.take(report, Printed { step: at, stream: Stream::Out });
     let (stderr, stderr_encoding) = slots.take(report, Printed { step: at, stream: Stream::Err });

@@ -16,6 +16,9 @@ pub struct Ending {
     pub fault: Option<Fault>,
 }
 
+/// The word for a test that did not take place.
+pub const NOT_RUN: &str = "not_run";
+
 /// The word for a step.
 pub const fn word(verdict: Verdict) -> &'static str {
     match verdict {
@@ -30,6 +33,7 @@ pub const fn word(verdict: Verdict) -> &'static str {
         Verdict::ProcessLimit => "process_limit",
         Verdict::FileLimit => "file_limit",
         Verdict::Seccomp => "syscall_denied",
+        Verdict::WrongAnswer => "wrong_answer",
         Verdict::Cancelled => "cancelled",
     }
 }
@@ -62,8 +66,9 @@ pub fn ending(report: &JobReport) -> Ending {
                 Ending { step: Some(Step::Compile), ..none(verdict) }
             }
         },
-        Outcome::Ran => {
-            let failed = report.runs.iter().position(|run| run.verdict != Verdict::Ok).unwrap_or(0);
+        Outcome::OutOfTime(_) if report.first_failed().is_none() => none(word(Verdict::TimeLimit)),
+        Outcome::Ran | Outcome::OutOfTime(_) => {
+            let failed = report.first_failed().unwrap_or(0);
             let run = report.runs.get(failed);
             run.map_or_else(
                 || fault(Fault::NoEvidence),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Admission, ceilings};
+use super::{Admission, RunDraft, ceilings};
 use crate::model::{
-    Invocation, Job, JobId, LimitsPatch, LimitsWanted, Owner, Project, Refusal, Run, SourceFile, Streams,
+    Invocation, Job, JobId, LimitsPatch, LimitsWanted, Owner, Project, Refusal, Several, SourceFile, Streams,
 };
 
 /// Files of one program.
@@ -32,13 +32,15 @@ pub struct Draft {
     pub language: String,
     /// The program.
     pub program: Program,
-    /// Standard input.
-    pub stdin: Vec<u8>,
+    /// At least one run; exactly one where there are no tests.
+    pub runs: Vec<RunDraft>,
+    /// Whether they are tests.
+    pub several: Option<Several>,
     /// How it is called.
     pub invocation: Invocation,
     /// Limits of the compile step.
     pub compile: Option<LimitsWanted>,
-    /// Limits of the run.
+    /// Limits of every run.
     pub run: Option<LimitsWanted>,
     /// How output is captured.
     pub streams: Streams,
@@ -60,7 +62,7 @@ impl Admission {
     /// [`Refusal::BadValue`] and [`Refusal::OutOfRange`], naming the field.
     pub fn complete(&self, owner: Option<&Owner>, draft: Draft) -> Result<Job, Refusal> {
         let ceilings = self.ceilings(owner);
-        let Draft { language, program, stdin, invocation, compile, run, streams } = draft;
+        let Draft { language, program, runs, several, invocation, compile, run, streams } = draft;
         let Some((own_compile, own_run)) = self.limits(&language) else {
             let remedy = format!("name one of {}", self.catalogue.names().join(", "));
             return Err(bad("language", &language, remedy));
@@ -72,7 +74,8 @@ impl Admission {
                 (source, Some(project))
             }
         };
-        check_words(&invocation)?;
+        check_args("args", &invocation.args)?;
+        check_env(&invocation.env)?;
         let within = |wanted: Option<LimitsWanted>, path: &str, own, ceilings: &LimitsPatch| {
             ceilings::within(&wanted.unwrap_or_default(), path, &own, ceilings)
         };
@@ -83,13 +86,13 @@ impl Admission {
             }
             (wanted, own) => own.map(|own| within(wanted, "limits.compile", own, &ceilings.compile)).transpose()?,
         };
-        let limits = within(run, "limits.run", own_run, &ceilings.run)?;
-        let runs = vec![Run { stdin, limits }];
-        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation })
+        let wanted = run.unwrap_or_default();
+        let runs = self.runs(runs, several.is_some(), wanted, (&own_run, &ceilings.run))?;
+        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation, several })
     }
 }
 
-fn bad(field: impl Into<String>, value: &str, remedy: impl Into<String>) -> Refusal {
+pub(super) fn bad(field: impl Into<String>, value: &str, remedy: impl Into<String>) -> Refusal {
     Refusal::BadValue { field: field.into(), value: value.to_owned(), remedy: remedy.into() }
 }
 
@@ -148,15 +151,19 @@ fn check_paths(files: &[SourceFile]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What a command line and an environment can hold (execve(2)): no NUL, a bounded size.
-fn check_words(invocation: &Invocation) -> Result<(), Refusal> {
-    let Invocation { args, env } = invocation;
+/// What a command line can hold (execve(2)): no NUL, a bounded size.
+pub(super) fn check_args(path: &str, args: &[String]) -> Result<(), Refusal> {
     if args.len() > ARGUMENTS {
-        return Err(bad("args", &args.len().to_string(), format!("give at most {ARGUMENTS} arguments")));
+        return Err(bad(path, &args.len().to_string(), format!("give at most {ARGUMENTS} arguments")));
     }
     if let Some(at) = args.iter().position(|word| word.contains('\0')) {
-        return Err(bad(format!("args[{at}]"), &args[at], "an argument cannot contain a NUL"));
+        return Err(bad(format!("{path}[{at}]"), &args[at], "an argument cannot contain a NUL"));
     }
+    check_size(path, args.iter().map(|word| word.len() + 1).sum())
+}
+
+/// The same of an environment.
+fn check_env(env: &[(String, String)]) -> Result<(), Refusal> {
     if env.len() > VARIABLES {
         return Err(bad("env", &env.len().to_string(), format!("give at most {VARIABLES} variables")));
     }
@@ -169,24 +176,26 @@ fn check_words(invocation: &Invocation) -> Result<(), Refusal> {
             return Err(bad(format!("env[{name:?}]"), value, "a value cannot contain a NUL"));
         }
     }
-    let sizes = [
-        ("args", args.iter().map(|word| word.len() + 1).sum::<usize>()),
-        ("env", env.iter().map(|(name, value)| name.len() + value.len() + 2).sum()),
-    ];
-    match sizes.into_iter().find(|(_, size)| *size > WORDS) {
-        Some((field, size)) => Err(bad(field, &size.to_string(), format!("all of it together may have {WORDS} bytes"))),
-        None => Ok(()),
+    check_size("env", env.iter().map(|(name, value)| name.len() + value.len() + 2).sum())
+}
+
+fn check_size(path: &str, size: usize) -> Result<(), Refusal> {
+    if size <= WORDS {
+        return Ok(());
     }
+    Err(bad(path, &size.to_string(), format!("all of it together may have {WORDS} bytes")))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::admission;
     use super::*;
 
-    fn draft(program: Program) -> Draft {
+    pub fn draft(program: Program) -> Draft {
         let (invocation, streams) = (Invocation::default(), Streams::Separate);
-        Draft { language: "c".into(), program, stdin: b"in".to_vec(), invocation, compile: None, run: None, streams }
+        let runs = vec![RunDraft { stdin: b"in".to_vec(), ..RunDraft::default() }];
+        let language = "c".into();
+        Draft { language, program, runs, several: None, invocation, compile: None, run: None, streams }
     }
 
     fn files(paths: &[&str], entry: Option<&str>) -> Draft {
@@ -194,7 +203,7 @@ mod tests {
         draft(Program::Files(files, entry.map(Into::into)))
     }
 
-    fn refused(draft: Draft) -> (String, String) {
+    pub fn refused(draft: Draft) -> (String, String) {
         match admission().complete(None, draft) {
             Err(Refusal::BadValue { field, remedy, .. }) => (field, remedy),
             other => panic!("{other:?}"),

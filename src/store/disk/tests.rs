@@ -88,10 +88,10 @@ fn limits() -> Limits {
 
 fn new(source: &str, key: Option<&str>) -> New {
     let id = JobId::random();
-    let runs = vec![Run { stdin: b"in\0".to_vec(), limits: limits() }];
-    let (project, invocation) = (None, Invocation::default());
+    let runs = vec![Run::plain(b"in\0".to_vec(), limits())];
+    let (project, invocation, several) = (None, Invocation::default(), None);
     let (language, source, streams) = ("c".into(), source.into(), Streams::Merged);
-    let job = Job { id, language, source, compile: None, runs, streams, project, invocation };
+    let job = Job { id, language, source, compile: None, runs, streams, project, invocation, several };
     let submission = Submission {
         id,
         owner: None,

@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use super::super::tables::{Record, decode, encode};
 use super::*;
 
-use crate::model::{About, Elapsed, Invocation, Project, SourceFile};
+use crate::model::{
+    About, Beside, Compare, Elapsed, Expected, Invocation, Project, Several, SourceFile, Test, Tolerance,
+};
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/disk/tests/format-");
 
@@ -44,6 +46,8 @@ fn values(format: u64) -> (Record, Job, JobReport) {
         image: "gcc".into(),
         image_digest: "00".into(),
         streams: Streams::Separate,
+        tests: false,
+        runs: Vec::new(),
     });
     let mut report = JobReport { about, ..report };
     report.runs[0].evidence.elapsed = Some(Elapsed(1234));
@@ -76,6 +80,22 @@ fn a_sample_of_every_format_is_understood() {
         assert_eq!(decode::<Job>(job.id, &kept[1]).unwrap(), job, "format {format}");
         assert_eq!(decode::<JobReport>(job.id, &kept[2]).unwrap(), report, "format {format}");
     }
+}
+
+/// Fields that are younger than the newest sample.
+#[test]
+fn tests_of_a_submission_come_back() {
+    let (_, mut job, mut report) = values(upgrade::current(upgrade::STEPS));
+    let compare = Compare::Floats(Tolerance { absolute: 1e-6, relative: 0.0 });
+    let expected = Some(Expected { bytes: b"\xff".to_vec(), compare });
+    job.runs[0].test = Test { name: Some("a".into()), args: Some(vec!["x".into()]), expected };
+    job.several = Some(Several { stop_on_failure: true });
+    let about = report.about.as_mut().unwrap();
+    (about.tests, about.runs) = (true, vec![Beside { name: Some("a".into()) }, Beside::default()]);
+    report.outcome = Outcome::OutOfTime(WallTime(5));
+    report.runs[0].verdict = Verdict::WrongAnswer;
+    assert_eq!(decode::<Job>(job.id, &encode(&job).unwrap()).unwrap(), job);
+    assert_eq!(decode::<JobReport>(job.id, &encode(&report).unwrap()).unwrap(), report);
 }
 
 #[test]

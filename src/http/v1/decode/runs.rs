@@ -1,0 +1,239 @@
+//! What a submission says of its runs: one, or tests of which each is one.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+
+use super::{Content, Object, bad};
+use crate::model::{Compare, LimitsWanted, Refusal, Several, Streams, Tolerance};
+use crate::service::RunDraft;
+
+/// Tests that are read at all, so that a body of empty ones does not take many times its size; the setting `tests.most`
+/// allows no more.
+const MOST: usize = 10_000;
+
+/// One of `tests`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Test {
+    name: Option<String>,
+    stdin: Option<Content>,
+    args: Option<Vec<String>>,
+    expected: Option<Content>,
+    limits: Option<Object<LimitsWanted>>,
+    compare: Option<How>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Tests(Vec<Object<Test>>);
+
+/// When an output is the expected one.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum How {
+    Exact,
+    Trailing,
+    Tokens,
+    Floats(Object<Floats>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Floats {
+    absolute: Option<f64>,
+    relative: Option<f64>,
+}
+
+/// The members of a submission that are about its runs.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) stdin: Option<Content>,
+    pub(super) expected: Option<Content>,
+    pub(super) compare: Option<How>,
+    pub(super) tests: Option<Tests>,
+    pub(super) stop_on_failure: Option<bool>,
+    pub(super) streams: Streams,
+}
+
+/// The runs, and what holds for all of them where they are tests.
+pub(super) fn runs(said: Said) -> Result<(Vec<RunDraft>, Option<Several>), Refusal> {
+    let Said { stdin, expected, compare, tests, stop_on_failure, streams } = said;
+    let general = compare.map(|how| how.compare("compare")).transpose()?;
+    let bytes = |content: Option<Content>| content.map(|Content(bytes)| bytes);
+    let (runs, several) = match tests {
+        None if stop_on_failure.is_some() => {
+            return Err(bad("stop_on_failure", "leave it out: there are no `tests`"));
+        }
+        None => {
+            let expected = bytes(expected);
+            (vec![RunDraft { stdin: bytes(stdin).unwrap_or_default(), expected, ..RunDraft::default() }], None)
+        }
+        Some(_) if stdin.is_some() => return Err(bad("stdin", "leave it out: each of `tests` has its own")),
+        Some(_) if expected.is_some() => return Err(bad("expected", "leave it out: each of `tests` has its own")),
+        Some(Tests(tests)) => {
+            let runs = tests.into_iter().enumerate().map(|(number, Object(test))| test.run(number));
+            let several = Several { stop_on_failure: stop_on_failure.unwrap_or_default() };
+            (runs.collect::<Result<Vec<_>, _>>()?, Some(several))
+        }
+    };
+    let path = |number: usize, field: &str| match several {
+        Some(_) => format!("tests[{number}].{field}"),
+        None => field.to_owned(),
+    };
+    if let Some(number) = runs.iter().position(|run| run.compare.is_some() && run.expected.is_none()) {
+        return Err(bad(&path(number, "compare"), "leave it out, or say what is `expected`"));
+    }
+    let Some(number) = runs.iter().position(|run| run.expected.is_some()) else {
+        return match general {
+            Some(_) => Err(bad("compare", "leave it out, or say what is `expected`")),
+            None => Ok((runs, several)),
+        };
+    };
+    if streams == Streams::Merged {
+        let remedy = "leave it out where `streams` is merged: standard output alone is compared";
+        return Err(bad(&path(number, "expected"), remedy));
+    }
+    let own = |run: RunDraft| RunDraft { compare: run.compare.or(general), ..run };
+    Ok((runs.into_iter().map(own).collect(), several))
+}
+
+impl Test {
+    fn run(self, number: usize) -> Result<RunDraft, Refusal> {
+        let Self { name, stdin, args, expected, limits, compare } = self;
+        let compare = compare.map(|how| how.compare(&format!("tests[{number}].compare"))).transpose()?;
+        Ok(RunDraft {
+            name,
+            stdin: stdin.map(|Content(bytes)| bytes).unwrap_or_default(),
+            args,
+            expected: expected.map(|Content(bytes)| bytes),
+            compare,
+            limits: limits.map(|Object(wanted)| wanted),
+        })
+    }
+}
+
+impl How {
+    fn compare(self, path: &str) -> Result<Compare, Refusal> {
+        let Object(Floats { absolute, relative }) = match self {
+            Self::Exact => return Ok(Compare::Exact),
+            Self::Trailing => return Ok(Compare::Trailing),
+            Self::Tokens => return Ok(Compare::Tokens),
+            Self::Floats(floats) => floats,
+        };
+        if absolute.is_none() && relative.is_none() {
+            return Err(bad(&format!("{path}.floats"), "give `absolute`, `relative` or both"));
+        }
+        for (name, value) in [("absolute", absolute), ("relative", relative)] {
+            if value.is_some_and(|value| !(0.0..=f64::MAX).contains(&value)) {
+                return Err(bad(&format!("{path}.floats.{name}"), "give a number that is not negative, such as 1e-6"));
+            }
+        }
+        let (absolute, relative) = (absolute.unwrap_or_default(), relative.unwrap_or_default());
+        Ok(Compare::Floats(Tolerance { absolute, relative }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Tests {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Bounded;
+        impl<'de> Visitor<'de> for Bounded {
+            type Value = Tests;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Tests, A::Error> {
+                let mut tests = Vec::new();
+                while let Some(test) = array.next_element()? {
+                    if tests.len() == MOST {
+                        return Err(A::Error::custom(format!("more than {MOST} tests")));
+                    }
+                    tests.push(test);
+                }
+                Ok(Tests(tests))
+            }
+        }
+        json.deserialize_seq(Bounded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draft;
+    use super::super::tests::problem;
+    use super::*;
+
+    fn body(more: &str) -> String {
+        format!(r#"{{"language":"c","source":"x",{more}}}"#)
+    }
+
+    fn read(more: &str) -> (Vec<RunDraft>, Option<Several>) {
+        let draft = draft(body(more).as_bytes()).unwrap_or_else(|problem| panic!("{more}: {problem:?}"));
+        (draft.runs, draft.several)
+    }
+
+    #[test]
+    fn every_field_of_a_test_is_read() {
+        let (runs, several) = read(
+            r#""compare":"tokens","stop_on_failure":true,"tests":[{"name":"a","stdin":"1","args":["x"],"expected":{"base64":"/w=="},
+            "limits":{"wall_ms":5},"compare":{"floats":{"absolute":1e-3}}},{"expected":"","limits":null},{}]"#,
+        );
+        assert_eq!(several, Some(Several { stop_on_failure: true }));
+        let first = &runs[0];
+        assert_eq!((first.name.as_deref(), &first.stdin[..]), (Some("a"), &b"1"[..]));
+        assert_eq!((first.args.clone(), first.expected.clone()), (Some(vec!["x".into()]), Some(vec![0xff])));
+        assert_eq!(first.limits.and_then(|wanted| wanted.wall_ms), Some(5));
+        assert_eq!(first.compare, Some(Compare::Floats(Tolerance { absolute: 1e-3, relative: 0.0 })));
+        assert_eq!((runs[1].expected.clone(), runs[1].compare), (Some(Vec::new()), Some(Compare::Tokens)));
+        assert_eq!((runs[2].expected.clone(), runs[2].args.clone()), (None, None));
+        let (runs, several) = read(r#""stdin":"in","expected":"out","compare":"exact""#);
+        assert_eq!((&runs[0].stdin[..], several, runs.len()), (&b"in"[..], None, 1));
+        assert_eq!((runs[0].expected.clone(), runs[0].compare), (Some(b"out".to_vec()), Some(Compare::Exact)));
+        assert_eq!(read(r#""expected":"out""#).0[0].compare, None);
+        assert_eq!(read(r#""tests":[{}]"#).1, Some(Several::default()));
+        assert_eq!(read(r#""tests":null"#).1, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (more, field, word) in [
+            (r#""tests":7"#, "tests", "array"),
+            (r#""tests":[[]]"#, "tests[0]", "an object"),
+            (r#""tests":[{},{"input":"x"}]"#, "tests[1].input", "unknown field `input`"),
+            (r#""tests":[{"limits":{"wall":1}}]"#, "tests[0].limits.wall", "unknown field"),
+            (r#""tests":[{"limits":{"run":{}}}]"#, "tests[0].limits.run", "unknown field"),
+            (r#""tests":[{"stdin":7}]"#, "tests[0].stdin", "7"),
+            (r#""tests":[{"stdin":{"base64":"*"}}]"#, "tests[0].stdin", "base64"),
+            (r#""tests":[{"compare":"words","expected":""}]"#, "tests[0].compare", "words"),
+            (r#""tests":[{"compare":"exact"}]"#, "tests[0].compare", "expected"),
+            (r#""tests":[{}],"stdin":"""#, "stdin", "each of `tests`"),
+            (r#""tests":[{}],"expected":"""#, "expected", "each of `tests`"),
+            (r#""tests":[{}],"compare":"exact""#, "compare", "expected"),
+            (r#""tests":[{}],"stop_on_failure":1"#, "stop_on_failure", "1"),
+            (r#""stop_on_failure":false"#, "stop_on_failure", "no `tests`"),
+            (r#""compare":"exact""#, "compare", "expected"),
+            (r#""expected":"","compare":"floats""#, "compare.floats", "variant"),
+            (r#""expected":"","compare":{"floats":{}}"#, "compare.floats", "absolute"),
+            (r#""expected":"","compare":{"floats":{"epsilon":1}}"#, "compare.floats.epsilon", "unknown field"),
+            (r#""expected":"","compare":{"floats":{"absolute":-1}}"#, "compare.floats.absolute", "not negative"),
+            (r#""expected":"","compare":{"floats":{"relative":"1"}}"#, "compare.floats.relative", "string"),
+            (r#""expected":"","streams":"merged""#, "expected", "merged"),
+            (r#""tests":[{},{"expected":""}],"streams":"merged""#, "tests[1].expected", "merged"),
+        ] {
+            let (found, detail) = problem(&body(more));
+            assert_eq!(found, field, "{more}: {detail}");
+            assert!(detail.contains(word), "{more}: {detail}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_empty_tests_is_not_read_to_its_end() {
+        let many = |number: usize| format!(r#""tests":[{}]"#, vec!["{}"; number].join(","));
+        assert_eq!(read(&many(MOST)).0.len(), MOST);
+        let (field, detail) = problem(&body(&many(MOST + 1)));
+        assert!(field.starts_with("tests") && detail.contains("more than 10000 tests"), "{field}: {detail}");
+    }
+}
