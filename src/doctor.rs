@@ -40,6 +40,7 @@ pub fn look(
     all.extend(machine::images(settings, definitions));
     all.push(machine::disk(settings));
     all.extend(machine::ports(settings));
+    all.push(machine::clients(settings));
     Ok(all)
 }
 

@@ -1,12 +1,13 @@
-//! What can be read off the machine: the kernel's filters and features, the images, the disk, the port.
+//! What can be read off the machine: the kernel's filters and features, the images, the disk, the port and who may use it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::host::provision::Finding;
 use crate::image::{Images, VerifyError};
 use crate::server::{Definitions, StartError};
+use crate::telemetry::chain;
 
 /// Filters of system calls, and what newer kernels do better. What the service cannot do without is tried, not looked up.
 pub(super) fn kernel() -> Vec<Finding> {
@@ -108,7 +109,7 @@ fn image(name: &str, language: &str, settings: &Settings, definitions: &Definiti
 
 /// An ordinary user may not be able to read all of what the account may.
 fn unread(title: &str, error: &dyn std::error::Error) -> Finding {
-    let meaning = format!("cannot be looked at: {}", crate::telemetry::chain(error));
+    let meaning = format!("cannot be looked at: {}", chain(error));
     Finding::missing(title, meaning, "ask again as root, or as whoever serves")
 }
 
@@ -159,6 +160,23 @@ pub(super) fn ports(settings: &Settings) -> Vec<Finding> {
         }
     });
     each.collect()
+}
+
+/// Whether it is settled who may submit, in the words of the start.
+pub(super) fn clients(settings: &Settings) -> Finding {
+    let name = "clients";
+    if let Err(refused) = settings.not_anonymous() {
+        let words = refused.to_string();
+        let (meaning, mend) = words.split_once(": ").unwrap_or((&words, "see `tokens` in the settings"));
+        return Finding::missing(name, meaning.to_owned(), mend);
+    }
+    let Some(path) = &settings.tokens else { return Finding::ok(name, "nobody is asked for a token") };
+    match config::tokens(path, &settings.ceilings) {
+        Ok(tokens) => Finding::ok(name, format!("{} tokens", tokens.len())),
+        Err(error) => {
+            Finding::missing(name, chain(&error), "correct the file of tokens, or name another with CASEMATE_TOKENS")
+        }
+    }
 }
 
 #[cfg(test)]

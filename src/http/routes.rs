@@ -169,9 +169,12 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
     }
     let below_v1 = request.uri().path().starts_with(v1::PREFIX);
     let route = Route::of(request.uri().path());
+    let lists = matches!(route, Some(Route::V1(v1::Route::Submissions))) && request.method() == Method::GET;
     let told = if below_v1 { v1::problem::reply } else { Problem::reply };
     let mut reply = dispatch(&client, route, request).await.unwrap_or_else(|problem| told(&problem));
     let guarded = (below_v1 || route.is_some()) && client.edge.guard.wants(route);
+    // What a page could not know by itself is for named origins alone, tokens or not.
+    let guarded = guarded || lists;
     client.edge.cors.add(reply.headers_mut(), origin.as_ref(), guarded);
     if below_v1 {
         Cors::add_v1(reply.headers_mut());

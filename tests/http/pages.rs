@@ -60,6 +60,22 @@ async fn pages_are_whole_and_in_order() {
     }
 }
 
+/// Ids are all that keeps one client's results from another where there are no tokens: no page of anybody's is told all.
+#[tokio::test]
+async fn a_page_in_a_browser_is_told_only_on_a_named_origin() {
+    let origin = "https://a.example";
+    let ask = async |service: &Service, method: &str| {
+        let reply = service.request(method, "/v1/submissions", &format!("Origin: {origin}\r\n"), b"").await;
+        reply.headers.get("access-control-allow-origin").cloned()
+    };
+    let unnamed = service(&[]).await;
+    assert_eq!((ask(&unnamed, "GET").await, ask(&unnamed, "POST").await.as_deref()), (None, Some("*")));
+    for (named, allowed) in [(origin, origin), ("*", "*")] {
+        let named = service(&[("CASEMATE_CORS_ORIGINS", named)]).await;
+        assert_eq!(ask(&named, "GET").await.as_deref(), Some(allowed));
+    }
+}
+
 /// What comes in between two pages is on neither, and nothing is on both.
 #[tokio::test]
 async fn a_page_goes_on_where_the_one_before_ended() {

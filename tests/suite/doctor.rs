@@ -184,6 +184,16 @@ fn settings_that_do_not_fit_the_machine_are_found() {
         ),
         (settings().set("PORT", port), &format!("note address 127.0.0.1:{port}: cannot be listened at"), "ss -ltnp"),
         (
+            settings().set("CASEMATE_LISTEN", "0.0.0.0"),
+            "missing clients: other machines reach 0.0.0.0, and anybody could submit there -> ",
+            "name a file of tokens",
+        ),
+        (
+            settings().set("CASEMATE_TOKENS", "/nowhere"),
+            "missing clients: the file of tokens /nowhere cannot be read: No such file",
+            "CASEMATE_TOKENS",
+        ),
+        (
             settings().set("CASEMATE_ACCOUNT", "nobodyhere"),
             "missing account: there is no account nobodyhere",
             "casemate setup",

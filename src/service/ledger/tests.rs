@@ -131,6 +131,28 @@ fn the_bytes_of_what_waits_are_given_back_by_every_way_out() {
     assert_eq!(again.lock().bytes, 700);
 }
 
+/// Of the bytes too each has its part by its share; and nobody is kept out by the size of his own program alone.
+#[test]
+fn the_bytes_of_one_owner_leave_the_others_theirs() {
+    let admission = admission().with_tokens(&model::tokens());
+    let ledger = now(Ledger::open(admission, capacity(1, 100), Arc::new(MemoryStore::new()))).unwrap().unwrap();
+    let send = |name: &str, size: usize| {
+        now(ledger.admit(crate::model::Owner::named(name), request("python", &"x".repeat(size)), None)).unwrap()
+    };
+    // Of a thousand, a has three fifths, b and whoever has no token one each.
+    for (name, sizes) in [("a", [500, 100]), ("b", [150, 50]), ("", [0, 0])] {
+        for size in sizes.into_iter().filter(|size| *size > 0) {
+            send(name, size).unwrap();
+        }
+    }
+    assert!(matches!(send("a", 1), Err(Refusal::TooManyWaiting { .. })));
+    assert!(matches!(send("b", 1), Err(Refusal::TooManyWaiting { .. })));
+    send("", 199).unwrap();
+    assert!(matches!(send("", 2), Err(Refusal::QueueFull { .. })));
+    now(ledger.take()).unwrap().unwrap();
+    send("a", 500).unwrap();
+}
+
 #[test]
 fn only_the_first_ending_counts_and_a_running_job_is_told() {
     let ledger = ledger(1, 2);

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use redb::ReadableTableMetadata as _;
 use tempfile::TempDir;
 
 use self::faulty::Faulty;
@@ -310,4 +311,6 @@ async fn the_newest_are_listed_by_owner() {
     store.ended(ended(&places[0], 10, Duration::from_secs(7200))).await.unwrap();
     store.put_back(places[4].submission.id, 0).await.unwrap();
     assert_eq!(ids(store.recent(a, Place::MAX, 9).await.unwrap()), of(&[4, 3]));
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.0.open_table(tables::OWNED).unwrap().len().unwrap(), 4, "what is gone is named by nothing");
 }

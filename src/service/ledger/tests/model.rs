@@ -23,7 +23,7 @@ const WORKERS: usize = 2;
 const SHARES: [(&str, u32); 3] = [("", 1), ("a", 3), ("b", 1)];
 const STEP: u32 = 3;
 
-fn tokens() -> Vec<TokenEntry> {
+pub fn tokens() -> Vec<TokenEntry> {
     let named = SHARES.iter().filter_map(|(name, share)| Some((Owner::named(name)?, NonZeroU32::new(*share)?)));
     let entry = |(owner, share): (Owner, NonZeroU32)| TokenEntry {
         digest: TokenDigest::of(owner.as_str().as_bytes()),
