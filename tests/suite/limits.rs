@@ -196,10 +196,10 @@ fn the_end_is_prompt_under_a_share(runtime: Runtime) {
         let run = &report["runs"][0];
         assert_eq!((&run["verdict"], &run["stdout"]), (&"ok".into(), &"parent\n".into()), "{report:#}");
         let number = |name: &str| run[name].as_u64().unwrap_or(u64::MAX);
-        assert!(
-            number("cpu_us") < scale::limit("WALL_MS", 80_000) && number("wall_ms") < scale::limit("WALL_MS", 1500),
-            "{report:#}"
-        );
+        // Who shares the group's slice with them uses it up, and waits for the next.
+        let (wall, share) = (number("wall_ms"), number("cpu_us"));
+        let prompt = wall < scale::limit("WALL_MS", 450) || share < scale::limit("WALL_MS", 80_000);
+        assert!(prompt && wall < scale::limit("WALL_MS", 900), "{report:#}");
     }
 }
 
