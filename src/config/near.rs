@@ -1,28 +1,14 @@
 //! Which known word was probably meant.
 
-/// The known word with the smallest distance, if it is near enough to be meant: a third of its length, at least one.
+/// The known word with the smallest distance, without regard to case, if it is near enough to be meant: a third of its
+/// length, at least one. Two letters that changed places are one mistake.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
     known
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (strsim::osa_distance(&word, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance, without regard to case.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -36,7 +22,7 @@ mod tests {
             ("queue_sise", Some("queue_size")),
             ("QUEUE_SIZE", Some("queue_size")),
             ("maxworkers", Some("max_workers")),
-            ("prot", None),
+            ("prot", Some("port")),
             ("por", Some("port")),
             ("banana", None),
         ] {

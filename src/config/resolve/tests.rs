@@ -59,7 +59,7 @@ fn every_mistake_is_reported_at_once_with_its_place_and_its_remedy() {
     assert_eq!(
         all,
         [
-            "c.toml:1:1: prot: there is no such setting",
+            "c.toml:1:1: prot: there is no such setting; did you mean port?",
             "c.toml:2:1: queue_sizes: there is no such setting; did you mean queue_size?",
             "c.toml:5:3: http.body_bytes: \"big\" is not accepted; give bytes, 1 to 1073741824",
             "c.toml:7:1: limits.c.run.memory_mb: there is no such setting; did you mean limits.c.run.memory_mib?",
