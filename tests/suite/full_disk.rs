@@ -1,7 +1,8 @@
-//! A disk without room, and one whose syncs fail: submissions are refused and nothing else, what runs ends once the disk
-//! works again, without a restart.
+//! A disk without room, one whose syncs fail, and one that the kernel made read-only: submissions are refused and nothing
+//! else. What runs ends once the disk works again, without a restart where the kernel lets it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -197,15 +198,106 @@ fn a_failing_sync_is_waited_for(runtime: Runtime) {
     drop(server);
 }
 
+/// A disk that the kernel makes read-only after an error stays so until it is mounted anew, and so does the store.
+struct Failing {
+    image: tempfile::TempDir,
+    at: tempfile::TempDir,
+}
+
+impl Failing {
+    fn new() -> Self {
+        let (image, at) = (account::directory("image"), account::directory("failing"));
+        let this = Self { image, at };
+        fs::File::create(this.file()).and_then(|file| file.set_len(128 << 20)).expect("an image");
+        run(Command::new("mke2fs")
+            .args(["-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-N", "64"])
+            .arg(this.file()));
+        this.mount();
+        account::give(this.at.path());
+        this
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.image.path().join("image")
+    }
+
+    fn mount(&self) {
+        run(Command::new("mount").args(["-o", "loop,errors=remount-ro"]).arg(self.file()).arg(self.at.path()));
+    }
+
+    /// Tells the kernel of an error (Documentation/ABI/testing/sysfs-fs-ext4, `trigger_fs_error`).
+    fn fail(&self) {
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("the mounts");
+        let here = self.at.path().to_str().expect("a path");
+        let device =
+            mounts.lines().find(|line| line.split(' ').nth(1) == Some(here)).and_then(|line| line.split(' ').next());
+        let name = device.and_then(|device| device.strip_prefix("/dev/")).expect("its device");
+        fs::write(format!("/sys/fs/ext4/{name}/trigger_fs_error"), "1").expect("an error");
+        let written = fs::write(self.at.path().join("try"), "x");
+        assert_eq!(written.map_err(|error| error.kind()), Err(ErrorKind::ReadOnlyFilesystem), "it is not read-only");
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        let _ = umount(self.at.path());
+    }
+}
+
+fn a_disk_that_became_read_only_takes_nothing_and_loses_nothing(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime), Need::Root, Need::LoopDevice);
+    // A service that starts meanwhile would keep the disk mounted in its own namespace.
+    let place = Place::alone();
+    let disk = Failing::new();
+    let home = tempfile::Builder::new().prefix("home").tempdir_in(disk.at.path()).expect("a home");
+    account::give(home.path());
+    let settings = Settings::new(runtime).set("MAX_WORKERS", 1);
+    let start = |home| Server::try_start_at(&settings, &[], place.again(), home).expect("a start");
+    let first = start(home);
+    let client = first.client();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let before = client.run("python", "print('before')", None).result;
+    let running = client.submit("python", "import time\ntime.sleep(1)\nprint('ran')", None);
+    let waiting = client.submit("python", "print('waited')", None);
+    client.until(&running, deadline, |state| state == "running").expect("a start");
+    disk.fail();
+
+    let refused = client.post("/submit", br#"{"code":"print(1)"}"#);
+    assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true), "{}", refused.text());
+    while !first.log().contains("its ending: writing to the store failed") {
+        assert!(Instant::now() < deadline, "{}", first.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((client.get("/readyz").status, client.get("/healthz").status), (503, 200));
+    let id = |result: &Value| result["id"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(client.result(&id(&before)), before);
+    assert_eq!([&running, &waiting].map(|id| client.status(id)["status"].clone()), ["running", "queued"]);
+    assert_eq!(client.stats()[3], 3);
+    let home = first.leave(Signal::SIGKILL);
+
+    umount(disk.at.path()).expect("nobody uses it");
+    disk.mount();
+    let second = start(home);
+    let client = second.client();
+    assert_eq!(client.result(&id(&before)), before);
+    assert_eq!(client.finish(&running, deadline).expect("an end").output(), "ran\n");
+    assert_eq!(client.finish(&waiting, deadline).expect("an end").output(), "waited\n");
+    assert_eq!(client.stats()[3], 3);
+    drop(second);
+}
+
 /// After a failed sync the kernel shows what it has dropped as if it were on the disk (fsync(2)). A service that starts then
 /// must not build upon that.
 fn what_a_failed_sync_has_dropped_is_not_built_upon(runtime: Runtime) {
     needs!(Need::Sandbox(runtime), Need::Root, Need::LoopDevice);
+    // A service that starts meanwhile would keep the disk mounted in its own namespace, and what is in memory.
+    let place = Place::alone();
     let disk = Promising::new();
     let home = tempfile::Builder::new().prefix("home").tempdir_in(disk.at.path()).expect("a home");
     account::give(home.path());
     let settings = Settings::new(runtime).set("MAX_WORKERS", 1);
-    let first = Server::start_at(&settings, home);
+    let start = |home| Server::try_start_at(&settings, &[], place.again(), home).expect("a start");
+    let first = start(home);
     let before = first.client().run("python", "print('before')", None).result;
     let client = first.client();
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -220,7 +312,7 @@ fn what_a_failed_sync_has_dropped_is_not_built_upon(runtime: Runtime) {
     let home = first.leave(Signal::SIGKILL);
 
     fs::remove_file(disk.stuff()).expect("room again");
-    let second = Server::start_at(&settings, home);
+    let second = start(home);
     let id = |result: &Value| result["id"].as_str().unwrap_or_default().to_owned();
     assert_eq!(second.client().result(&id(&before)), before);
     let running = second.client().finish(&running, deadline).expect("an end").result;
@@ -230,7 +322,7 @@ fn what_a_failed_sync_has_dropped_is_not_built_upon(runtime: Runtime) {
     let home = second.leave(Signal::SIGKILL);
 
     disk.remount();
-    let third = Server::start_at(&settings, home);
+    let third = start(home);
     for result in [&before, &running].into_iter().chain(&after) {
         assert!(third.client().result(&id(result)) == *result, "{}", id(result));
     }
@@ -241,5 +333,6 @@ fn what_a_failed_sync_has_dropped_is_not_built_upon(runtime: Runtime) {
 under_both_runtimes!(
     what_a_failed_sync_has_dropped_is_not_built_upon,
     a_full_disk_is_waited_for,
-    a_failing_sync_is_waited_for
+    a_failing_sync_is_waited_for,
+    a_disk_that_became_read_only_takes_nothing_and_loses_nothing,
 );
