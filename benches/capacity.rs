@@ -1,6 +1,6 @@
 //! What the service costs when nothing happens, and how it bears much: `cargo bench --bench capacity -- [PART...]`, where
 //! PART is `idle`, `burst`, `workers` or `waiting`; without one, all of them. Tables go to standard output, the figures to
-//! `target/bench/capacity.json`.
+//! `target/bench/capacity.json`, and of the last two a plot to `target/bench/capacity.svg`.
 
 // A bench is a script: a panic is its report, the terminal its output.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
@@ -18,6 +18,8 @@ mod burst;
 mod idle;
 #[path = "load/mix.rs"]
 mod mix;
+#[path = "capacity/plot.rs"]
+mod plot;
 #[path = "launch/rootfs.rs"]
 mod rootfs;
 #[path = "capacity/scale.rs"]
@@ -48,6 +50,7 @@ fn main() {
     }
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     fs::create_dir_all(&directory).expect("target/bench");
+    plot::draw(all.get("workers"), all.get("waiting"), &directory.join("capacity.svg"));
     fs::write(directory.join("capacity.json"), format!("{:#}\n", Value::Object(all))).expect("capacity.json");
     println!("\n{}", directory.join("capacity.json").display());
 }

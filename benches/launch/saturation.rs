@@ -1,5 +1,6 @@
 //! As many hellos as the machine can take: a closed loop of clients, more than there are processors, each with one job at
-//! a time; beside it loops of the bare interpreter and of the peers, one for each processor.
+//! a time, once asking as clients of the Monaco routes do and once waiting for the reply; beside it loops of the bare
+//! interpreter and of the peers, one for each processor.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -14,10 +15,12 @@ use crate::support::Server;
 pub fn measure(server: &Server, other: Option<&Server>, time: Duration) -> Vec<(&'static str, f64)> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let mut rates = vec![("bare python3 -c", bare(time, processors))];
-    rates.push(("casemate, over HTTP", ours(server, time, processors * 2)));
-    rates.extend(other.map(|other| ("the other build", ours(other, time, processors * 2))));
+    rates.push(("casemate, asked every 5 ms", ours(server, time, processors * 2)));
+    rates.push(("casemate, /v1 and ?wait", waiting(server, time, processors * 2)));
+    rates.extend(other.map(|other| ("the other build, ?wait", waiting(other, time, processors * 2))));
     rates.extend(peers::crun(time, processors).map(|rate| ("crun run, same profile", rate)));
     rates.extend(peers::bubblewrap(time, processors).map(|rate| ("bubblewrap", rate)));
+    rates.extend(peers::isolate(time, processors).map(|rate| ("isolate", rate)));
     rates
 }
 
@@ -56,6 +59,26 @@ pub fn ours(server: &Server, time: Duration, clients: usize) -> f64 {
                         }
                     };
                     assert_eq!(result["output"], "hello\n");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
+}
+
+/// One request a job: the reply comes with the result.
+fn waiting(server: &Server, time: Duration, clients: usize) -> f64 {
+    let body = br#"{"language": "python", "source": "print('hello')", "streams": "merged"}"#;
+    let done = AtomicUsize::new(0);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..clients {
+            scope.spawn(|| {
+                let client = server.client();
+                while began.elapsed() < time {
+                    let reply = client.post("/v1/submissions?wait=60", body);
+                    assert_eq!(reply.json()["run"]["stdout"], "hello\n", "{}", reply.text());
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             });
