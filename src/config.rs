@@ -24,6 +24,7 @@ pub use near::nearest;
 pub use reference::{Description, describe, reference};
 pub use resolve::Defaults;
 pub use settings::{
-    Anonymous, HttpSettings, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings, UnenforcedLimits,
+    Anonymous, HttpSettings, MetricsAt, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings,
+    UnenforcedLimits,
 };
 pub use tokens::{Rate, TokenEntry, TokensError, tokens};

@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::config::files_in;
 use crate::model::Limits;
 
-pub use definition::Language;
+pub use definition::{Example, Language};
 pub use plan::{Ahead, Kit, Plan, Program, StepPlan};
 
 const BUILT_IN: [(&str, &str); 4] = [

@@ -30,6 +30,7 @@ pub mod config;
 pub mod health;
 pub mod image;
 pub mod language;
+pub mod metrics;
 pub mod model;
 pub mod seccomp;
 pub mod shutdown;

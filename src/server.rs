@@ -1,5 +1,7 @@
 //! The composition root: builds every layer from the settings and drains them in reverse.
 
+mod metrics;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -74,6 +76,10 @@ pub enum StartError {
     SelfTest(#[from] SelfTestError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(
+        "metrics cannot be served at {address}: {why}; give http.metrics (CASEMATE_HTTP__METRICS) another address, same or off"
+    )]
+    Metrics { address: SocketAddr, why: &'static str },
     #[error(transparent)]
     OpenStore(#[from] OpenError),
     #[error("the store cannot be used")]
@@ -288,30 +294,39 @@ pub fn serve(
         let Ground { sandbox, images } = ground(settings, definitions, delegated)?;
         // Before anybody can submit, and with no way around it.
         selftest::run(&sandbox).await?;
-        let admission = Admission::new(catalogue, settings.default_language.clone(), settings.limits.clone());
+        let admission =
+            Admission::new(Arc::clone(&catalogue) as _, settings.default_language.clone(), settings.limits.clone());
         let admission = admission.with_ceilings(settings.ceilings.clone()).with_tokens(tokens);
         let admission = admission.with_tests(settings.tests.most);
+        let manifests: Vec<_> = images.iter().map(Image::manifest).collect();
+        let languages = http::languages(&catalogue, &manifests, &admission);
         let capacity = Capacity {
             workers: settings.max_workers,
             queue: settings.queue_size,
             waiting: settings.max_pending,
             waiting_bytes: settings.max_pending_bytes,
         };
+        let counts = store.counts().clone();
         let ledger = Arc::new(Ledger::open(admission, capacity, store).await?);
         let listeners = http::listen(&settings.listen, settings.port).await?;
         let addresses = listeners.addresses();
+        let apart = metrics::listen(settings.http.metrics).await?;
         let shutdown = Shutdown::new();
 
         let health = Arc::new(Health::new(settings.unready_after));
         let pool = Pool::start(settings.max_workers, &sandbox, &ledger, &health);
         let edge = Edge::new(Arc::clone(&ledger), health, edge_settings, Cors::new(&settings.cors_origins));
         let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco));
+        let edge = edge.with_languages(languages);
+        let book = metrics::book(settings.http.metrics, &ledger, &sandbox, &counts);
+        let (edge, apart) = metrics::place(edge, book, apart);
         let (stop, own) = (CancellationToken::new(), Arc::clone(&sandbox));
         let keeper = {
             let stop = stop.clone();
             tokio::spawn(async move { own.keep_ready(&stop).await })
         };
         let serving = tokio::spawn(http::serve(listeners, edge, shutdown.clone()));
+        let measured = apart.map(|(listeners, edge)| tokio::spawn(http::serve(listeners, edge, shutdown.clone())));
         let signals = {
             let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);
             tokio::spawn(async move { shutdown.watch_signals(deadline).await })
@@ -331,6 +346,9 @@ pub fn serve(
         shutdown.leave();
         // An edge that ended by a panic has nothing left to drain.
         let _ = serving.await;
+        if let Some(measured) = measured {
+            let _ = measured.await;
+        }
         signals.abort();
         if let Err(error) = ledger.shut().await {
             tracing::error!("the store was not closed in order: {}", chain(&error));

@@ -4,5 +4,5 @@ mod accounts;
 mod admit;
 mod ledger;
 
-pub use admit::{Admission, Catalogue, Draft, Program, Request, RunDraft, StepPatches};
+pub use admit::{Admission, Catalogue, Draft, Program, Range, Request, RunDraft, StepPatches};
 pub use ledger::{Capacity, Ledger, Page, Stats, Taken};

@@ -4,6 +4,7 @@ mod artefact;
 mod blueprint;
 mod cache;
 mod capture;
+mod counts;
 mod ending;
 mod error;
 mod filters;

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 6] = [
     &["http", "worker"],
     &["runtime", "service"],
     &["bundle", "compare", "host", "queue", "report", "store"],
-    &["cgroup", "config", "health", "image", "language", "model", "seccomp", "shutdown", "sys", "telemetry"],
+    &["cgroup", "config", "health", "image", "language", "metrics", "model", "seccomp", "shutdown", "sys", "telemetry"],
 ];
 
 /// Lines that a file may have without its tests.

@@ -11,7 +11,8 @@ use super::near::nearest;
 use super::table::{CEILINGS, LIMITS, LimitRow, PLAIN, Preset, ROWS};
 use super::value::Raw;
 use super::{
-    HttpSettings, Mistake, Origin, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings, UnenforcedLimits,
+    HttpSettings, MetricsAt, Mistake, Origin, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings,
+    UnenforcedLimits,
 };
 use crate::model::Bytes;
 
@@ -267,6 +268,7 @@ fn blank(base: Defaults) -> Settings {
             header_bytes: Bytes(0),
             guard_monaco: false,
             allow_anonymous_from_network: false,
+            metrics: MetricsAt::Same,
         },
         store: StoreSettings { age: Duration::ZERO, bytes: Bytes(0), reserve: Bytes(0) },
         tests: TestSettings { most: 0, output: Bytes(0), wall: Duration::ZERO },

@@ -1,7 +1,7 @@
 //! The resolved settings: complete and in range.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -71,6 +71,18 @@ pub struct HttpSettings {
     pub header_bytes: Bytes,
     pub guard_monaco: bool,
     pub allow_anonymous_from_network: bool,
+    pub metrics: MetricsAt,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAt {
+    /// At `/metrics` of every address of the service.
+    Same,
+    /// Nowhere.
+    Off,
+    /// At `/metrics` of this address, where nothing else is served.
+    Apart(SocketAddr),
 }
 
 /// Bounds of a submission with tests.

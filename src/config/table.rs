@@ -3,57 +3,23 @@
 mod accept;
 mod ceilings;
 mod limits;
+mod row;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::value::Raw;
-use super::{RuntimeChoice, Settings, UnenforcedLimits};
+use super::{MetricsAt, RuntimeChoice, UnenforcedLimits};
 use crate::model::Bytes;
 use crate::telemetry::LEVELS;
 
 use self::accept::{account, addresses, millis, origins, path, url, whole, within};
 pub use self::ceilings::CEILINGS;
 pub use self::limits::{LIMITS, LimitRow};
-
-/// Where a default comes from.
-#[derive(Clone, Copy, Debug)]
-pub enum Preset {
-    /// This text, read as a variable would be.
-    Text(&'static str),
-    /// It follows from something else, as this says.
-    Derived(&'static str),
-}
-
-/// One setting.
-#[derive(Debug)]
-pub struct Row {
-    /// The key of the file, tables before dots.
-    pub key: &'static str,
-    pub preset: Preset,
-    pub accepts: &'static str,
-    pub doc: &'static str,
-    /// `None` when the value is not accepted.
-    pub set: fn(&mut Settings, &Raw) -> Option<()>,
-}
+use self::row::row;
+pub use self::row::{Preset, Row};
 
 /// The four that have a variable of their own, without the prefix.
 pub const PLAIN: [&str; 4] = ["port", "max_workers", "queue_size", "default_language"];
-
-macro_rules! row {
-    ($key:literal, $preset:expr, $accepts:expr, $doc:literal, |$settings:ident, $raw:ident| $set:expr) => {
-        Row {
-            key: $key,
-            preset: $preset,
-            accepts: $accepts,
-            doc: $doc,
-            set: |$settings, $raw| {
-                $set;
-                Some(())
-            },
-        }
-    };
-}
 
 const ANY_PATH: &str = "an absolute path";
 const TRUTH: &str = "true or false";
@@ -369,6 +335,17 @@ pub const ROWS: &[Row] = &[
         "bytes, 8192 to 1048576",
         "The size of one request's head. A larger one is answered with 431.",
         |s, raw| s.http.header_bytes = Bytes(within(raw, 8192, 1 << 20)?)
+    ),
+    row!(
+        "http.metrics",
+        Preset::Text("same"),
+        "same, off, or an address and port of its own such as 127.0.0.1:9464",
+        "Where metrics are served: at `/metrics` beside everything else (`same`), nowhere (`off`), or at an address where nothing else is served.",
+        |s, raw| s.http.metrics = match raw.text()? {
+            "same" => MetricsAt::Same,
+            "off" => MetricsAt::Off,
+            address => MetricsAt::Apart(address.parse().ok()?),
+        }
     ),
     row!(
         "store.keep_hours",

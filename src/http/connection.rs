@@ -79,8 +79,9 @@ async fn accept(listener: TcpListener, edge: Arc<Edge>, places: Arc<Places>, tas
             };
             // The place is taken after the connection, so that a listener that nobody calls holds none.
             let seat = Arc::new(places.take().await);
-            let (edge, phases) = (Arc::clone(&edge), phases.clone());
+            let (edge, phases, open) = (Arc::clone(&edge), phases.clone(), edge.counts.open());
             tasks.spawn(async move {
+                let _open = open;
                 phases.cut.run_until_cancelled(connection(stream, edge, seat, &phases.leave)).await;
             });
         }

@@ -30,7 +30,8 @@ impl Guard {
             && match route {
                 None | Some(Route::V1(_)) => true,
                 Some(Route::Submit | Route::Status | Route::Result | Route::QueueStats) => self.monaco,
-                Some(Route::Health | Route::Ready) => false,
+                // What is counted says nothing of a client.
+                Some(Route::Health | Route::Ready | Route::Metrics) => false,
             }
     }
 

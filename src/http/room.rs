@@ -70,6 +70,11 @@ impl Room {
         Arc::new(Self { bytes, rate, inner: Mutex::default() })
     }
 
+    /// What is held.
+    pub fn held(&self) -> u64 {
+        self.lock().held
+    }
+
     /// A guest that holds nothing yet. `gone` is fired when it is sent away.
     pub fn enter(self: &Arc<Self>, gone: &CancellationToken) -> Guest {
         let wake = Arc::new(Notify::new());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -21,10 +21,11 @@ use super::problem::Problem;
 use super::reply::{Content, Reply};
 use super::room::Room;
 use super::stall::Pulse;
-use super::{body, decode, key, monaco, query, v1};
+use super::{body, decode, key, metrics, monaco, query, v1};
 use crate::config::HttpSettings;
 use crate::health::Health;
-use crate::model::{Bytes, JobId, Owner, Refusal, Submission};
+use crate::metrics::Book;
+use crate::model::{self, JobId, Owner, Refusal, Submission};
 use crate::service::Ledger;
 use crate::store::StoreError;
 use crate::telemetry::{Tag, chain};
@@ -42,16 +43,23 @@ const CANCEL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Edge {
     pub(super) ledger: Arc<Ledger>,
-    health: Arc<Health>,
+    pub(super) health: Arc<Health>,
     /// The bounds.
     pub(super) http: HttpSettings,
-    cors: Cors,
+    pub(super) cors: Cors,
     pub(super) guard: Guard,
     /// Room for the bodies of all requests, and for the results that clients are taking.
     pub(super) bodies: Arc<Room>,
     pub(super) results: Arc<Room>,
-    requests: Semaphore,
+    pub(super) requests: Semaphore,
     pub(super) reads: Semaphore,
+    /// What `/v1/languages` says.
+    pub(super) languages: Bytes,
+    pub(super) counts: crate::metrics::Http,
+    /// What `/metrics` shows; nothing where it is not served.
+    pub(super) book: Option<Arc<Book>>,
+    /// Whether `/metrics` is all that is served.
+    pub(super) apart: bool,
 }
 
 impl Edge {
@@ -59,7 +67,7 @@ impl Edge {
     #[must_use]
     pub fn new(ledger: Arc<Ledger>, health: Arc<Health>, http: HttpSettings, cors: Cors) -> Self {
         let bodies = http.bodies.0.max(http.body.0);
-        let submission = Bytes(http.submission.0.min(bodies));
+        let submission = model::Bytes(http.submission.0.min(bodies));
         Self {
             ledger,
             health,
@@ -69,6 +77,10 @@ impl Edge {
             results: Room::new(http.results.0, http.rate.0),
             requests: Semaphore::new(http.requests),
             reads: Semaphore::new(READS),
+            languages: Bytes::from_static(b"{\"languages\":[]}\n"),
+            counts: crate::metrics::Http::default(),
+            book: None,
+            apart: false,
             http: HttpSettings { submission, ..http },
         }
     }
@@ -121,6 +133,7 @@ pub(super) enum Route {
     V1(v1::Route),
     Health,
     Ready,
+    Metrics,
 }
 
 impl Route {
@@ -132,6 +145,7 @@ impl Route {
             "/queue-stats" => Self::QueueStats,
             "/healthz" => Self::Health,
             "/readyz" => Self::Ready,
+            "/metrics" => Self::Metrics,
             _ => return v1::Route::of(path).map(Self::V1),
         })
     }
@@ -141,7 +155,7 @@ impl Route {
         match self {
             Self::Status | Self::Result => asked(request).ok(),
             Self::V1(route) => route.id(),
-            Self::Submit | Self::QueueStats | Self::Health | Self::Ready => None,
+            Self::Submit | Self::QueueStats | Self::Health | Self::Ready | Self::Metrics => None,
         }
     }
 
@@ -150,7 +164,7 @@ impl Route {
             Self::Submit => "POST, OPTIONS",
             Self::Status | Self::Result | Self::QueueStats => "GET, OPTIONS",
             Self::V1(route) => route.allow(),
-            Self::Health | Self::Ready => "GET, HEAD, OPTIONS",
+            Self::Health | Self::Ready | Self::Metrics => "GET, HEAD, OPTIONS",
         }
     }
 }
@@ -164,14 +178,20 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
     let open = Open::new(&client);
     let origin = request.headers().get(ORIGIN).cloned();
     let line = line(&request);
+    let route = Route::of(request.uri().path()).filter(|route| client.edge.serves(*route));
+    let method = metrics::method(request.method());
     if !request.body().is_end_stream() {
         client.pulse.unread.store(true, Ordering::Release);
     }
     let below_v1 = request.uri().path().starts_with(v1::PREFIX);
-    let route = Route::of(request.uri().path());
     let lists = matches!(route, Some(Route::V1(v1::Route::Submissions))) && request.method() == Method::GET;
     let told = if below_v1 { v1::problem::reply } else { Problem::reply };
-    let mut reply = dispatch(&client, route, request).await.unwrap_or_else(|problem| told(&problem));
+    let mut reply = dispatch(&client, route, request).await.unwrap_or_else(|problem| {
+        if method == "POST" && route.is_some_and(Route::submits) {
+            client.edge.counts.refused(v1::problem::kind(&problem));
+        }
+        told(&problem)
+    });
     let guarded = (below_v1 || route.is_some()) && client.edge.guard.wants(route);
     // What a page could not know by itself is for named origins alone, tokens or not.
     let guarded = guarded || lists;
@@ -180,6 +200,7 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
         Cors::add_v1(reply.headers_mut());
     }
     let status = reply.status();
+    client.edge.counts.answered(route.map_or("other", Route::path), method, status.as_u16());
     // What is left of a body that was given up must not be taken for the next request.
     let given_up =
         matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE);
@@ -217,6 +238,7 @@ async fn dispatch(client: &Client, route: Option<Route>, request: Request<Incomi
         Route::QueueStats => json(StatusCode::OK, &monaco::queue_stats(edge.ledger.stats())),
         Route::Health => Ok(plain("ok")),
         Route::Ready => ready(edge),
+        Route::Metrics => metrics::show(edge.book.as_deref(), request.headers()),
     }
 }
 

@@ -4,6 +4,7 @@
 mod decode;
 mod document;
 mod judged;
+pub mod languages;
 mod list;
 pub mod problem;
 mod query;
@@ -24,6 +25,8 @@ pub const PREFIX: &str = "/v1/";
 /// The paths that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
+    /// What programs can be written in.
+    Languages,
     /// All submissions.
     Submissions,
     /// One of them; `None` for an id that we never gave out.
@@ -35,6 +38,7 @@ impl Route {
     pub fn of(path: &str) -> Option<Self> {
         let rest = path.strip_prefix(PREFIX)?;
         match rest.split_once('/') {
+            None if rest == "languages" => Some(Self::Languages),
             None if rest == "submissions" => Some(Self::Submissions),
             Some(("submissions", id)) if !id.contains('/') => Some(Self::Submission(canonical(id.as_bytes()))),
             _ => None,
@@ -44,14 +48,24 @@ impl Route {
     /// The submission that it is about, by which it is seen whether a token may see it.
     pub const fn id(self) -> Option<JobId> {
         match self {
-            Self::Submissions => None,
+            Self::Languages | Self::Submissions => None,
             Self::Submission(id) => id,
+        }
+    }
+
+    /// Its path, with the name of what differs from request to request.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Languages => "/v1/languages",
+            Self::Submissions => "/v1/submissions",
+            Self::Submission(_) => "/v1/submissions/{id}",
         }
     }
 
     /// The methods that it knows.
     pub const fn allow(self) -> &'static str {
         match self {
+            Self::Languages => "GET, OPTIONS",
             Self::Submissions => "GET, POST, OPTIONS",
             Self::Submission(_) => "GET, DELETE, OPTIONS",
         }
@@ -64,6 +78,7 @@ impl Route {
 /// Every problem, to be told as [`problem::reply`] does.
 pub async fn answer(client: &Client, route: Route, request: Request<Incoming>) -> Result<Reply, Problem> {
     match route {
+        Route::Languages => languages::show(&client.edge),
         Route::Submissions if request.method() == Method::GET => {
             list::show(client, request.uri().query().unwrap_or_default()).await
         }

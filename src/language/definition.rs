@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::LanguageError;
 use crate::model::{Bytes, CpuTime, Inodes, Limits, LimitsPatch, OpenFiles, Pids, WallTime};
@@ -49,7 +49,10 @@ pub(super) enum ClassDetection {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    title: Option<String>,
     image: String,
+    /// A package of the image, whose version is shown as the language's.
+    package: Option<String>,
     source: String,
     #[serde(default)]
     extensions: Vec<String>,
@@ -60,6 +63,20 @@ struct File {
     inline: Option<Inline>,
     /// The commands for a program of several files.
     files: Option<Several>,
+    example: Option<Example>,
+}
+
+/// A program that shows what one looks like, and what comes of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// The program, in one piece.
+    pub source: String,
+    /// Its standard input.
+    #[serde(default)]
+    pub stdin: String,
+    /// What it prints.
+    pub stdout: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -122,10 +139,16 @@ pub(super) struct Several {
 pub struct Language {
     /// Its name on the wire.
     pub name: String,
+    /// Its name for people.
+    pub title: String,
     /// The image that its steps run in.
     pub image: String,
+    /// The package of that image whose version is the language's.
+    pub package: Option<String>,
     /// Extensions of file names by which `casemate run` knows it.
     pub extensions: Vec<String>,
+    /// A program that works.
+    pub example: Option<Example>,
     pub(super) source: String,
     pub(super) class_detection: Option<ClassDetection>,
     pub(super) compile: Option<(Step, Limits)>,
@@ -154,8 +177,11 @@ impl Language {
         let run_limits = parsed.run.limits.apply(&RUN);
         Ok(Self {
             name: name.to_owned(),
+            title: parsed.title.unwrap_or_else(|| name.to_owned()),
             image: parsed.image,
+            package: parsed.package,
             extensions: parsed.extensions,
+            example: parsed.example,
             source: parsed.source,
             class_detection: parsed.class_detection,
             compile: parsed.compile.map(|step| {
@@ -206,6 +232,12 @@ fn mistakes(name: &str, file: &str, parsed: &File) -> Vec<LanguageError> {
     }
     if !plain(&parsed.image) || parsed.image.starts_with('.') {
         wrong("image", &parsed.image, "name an image: ASCII letters, digits, _ - + .");
+    }
+    if parsed.title.as_deref().is_some_and(|title| title.trim().is_empty() || title.chars().any(char::is_control)) {
+        wrong("title", parsed.title.as_deref().unwrap_or_default(), "give a name for people, on one line");
+    }
+    if parsed.example.as_ref().is_some_and(|example| example.source.is_empty()) {
+        wrong("example.source", "", "give a program that is not empty, or leave the example out");
     }
     let source = parsed.source.replace("{class}", "C");
     if source.is_empty() || source.contains('/') || source == "." || source == ".." || source.len() > NAME_MAX {

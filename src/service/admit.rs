@@ -12,6 +12,7 @@ use super::accounts::Accounts;
 use crate::config::TokenEntry;
 use crate::model::{Invocation, Job, JobId, Limits, LimitsPatch, Owner, Refusal, Run, Streams};
 
+pub use ceilings::Range;
 pub use draft::{Draft, Program};
 pub use runs::RunDraft;
 
@@ -109,6 +110,14 @@ impl Admission {
         let run = patches.map_or(&unchanged, |patches| &patches.run).apply(&run);
         let compile = compile.map(|limits| patches.map_or(&unchanged, |patches| &patches.compile).apply(&limits));
         Some((compile, run))
+    }
+
+    /// What a client may ask for of the limits of a language: of its compile step, if it has one, and of a run.
+    #[must_use]
+    pub fn ranges(&self, language: &str) -> Option<(Option<Vec<Range>>, Vec<Range>)> {
+        let (compile, run) = self.limits(language)?;
+        let compile = compile.map(|own| ceilings::ranges(&own, &self.ceilings.compile));
+        Some((compile, ceilings::ranges(&run, &self.ceilings.run)))
     }
 
     /// The complete job, with a new id.

@@ -5,6 +5,7 @@
 //! start of a run, which a restart undoes anyway. A program stays in the store until a worker takes it.
 
 mod accept;
+mod counts;
 mod ending;
 mod entry;
 mod line;
@@ -22,6 +23,7 @@ use self::entry::Inner;
 pub use self::list::Page;
 use self::watch::Watchers;
 use super::Admission;
+use crate::metrics;
 use crate::model::{Bytes, Job, JobId, Refusal, State, Submission};
 use crate::queue::Queue;
 use crate::store::{Place, Store, StoreError};
@@ -78,6 +80,7 @@ pub struct Ledger {
     closed: CancellationToken,
     /// Fires when no more attempts are made to store what could not be stored.
     given_up: CancellationToken,
+    counts: metrics::Jobs,
 }
 
 impl Ledger {
@@ -99,6 +102,7 @@ impl Ledger {
             watchers: Arc::default(),
             closed: CancellationToken::new(),
             given_up: CancellationToken::new(),
+            counts: metrics::Jobs::default(),
         };
         ledger.look(&mut *ledger.lined_up.lock().await, true).await?;
         ledger.line_up().await?;

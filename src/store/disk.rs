@@ -26,6 +26,7 @@ use self::read::Snapshot;
 use self::tables::{Record, encode};
 use self::writer::{How, Progress, Request, Shared, Writer};
 use super::{Answer, Inserted, Inventory, Kept, New, Place, Start, Store, StoreError};
+use crate::metrics;
 use crate::model::{Bytes, IdempotencyKey, Job, JobId, Owner, Submission};
 
 pub use self::open::OpenError;
@@ -84,6 +85,12 @@ impl DiskStore {
             source,
         })?;
         Ok(Self { requests, shared, writer: Mutex::new(Some(writer)) })
+    }
+
+    /// What is counted here.
+    #[must_use]
+    pub fn counts(&self) -> &metrics::Store {
+        &self.shared.counts
     }
 
     /// Hands a change to the writer and waits until it is durable.

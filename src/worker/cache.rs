@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::workdir::CodeFile;
+use crate::metrics::Work;
 use crate::model::{Bytes, StepReport};
 
 /// What each file takes beside its name and content, and each entry beside its files, in bytes: generously.
@@ -43,6 +44,7 @@ struct Entry {
 pub(super) struct Cache {
     capacity: u64,
     inner: Mutex<Inner>,
+    counts: Work,
 }
 
 #[derive(Debug, Default)]
@@ -54,15 +56,26 @@ struct Inner {
 
 impl Cache {
     /// An empty cache; with no capacity it keeps nothing.
-    pub(super) fn new(capacity: Bytes) -> Self {
-        Self { capacity: capacity.0, inner: Mutex::default() }
+    pub(super) fn new(capacity: Bytes, counts: Work) -> Self {
+        Self { capacity: capacity.0, inner: Mutex::default(), counts }
     }
 
     /// What was made from this, if it is there and unchanged.
     pub(super) async fn get(self: &Arc<Self>, key: Sum) -> Option<Compiled> {
-        let bytes = self.lock().entries.get(&key)?.bytes;
+        let bytes = self.lock().entries.get(&key).map(|entry| entry.bytes);
         let own = Arc::clone(self);
-        aside(bytes, move || own.find(&key)).await.flatten()
+        let found = match bytes {
+            Some(bytes) => aside(bytes, move || own.find(&key)).await.flatten(),
+            None => None,
+        };
+        let counter = if found.is_some() { &self.counts.found } else { &self.counts.compiled };
+        counter.inc();
+        found
+    }
+
+    /// Tells how much it holds.
+    pub(super) fn look(&self) {
+        self.counts.holds(self.lock().bytes, self.capacity);
     }
 
     /// Keeps it, and forgets what there is no room for any more. What is larger than the whole cache is not kept.
@@ -161,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_was_used_last_stays_within_the_bound() {
-        let cache = Cache::new(Bytes(10_000));
+        let cache = Cache::new(Bytes(10_000), Work::default());
         let keys = [1u8, 2, 3].map(|n| key([&[n][..]]));
         cache.keep(keys[0], compiled("a", 3500));
         cache.keep(keys[1], compiled("b", 2500));
@@ -171,7 +184,7 @@ mod tests {
         cache.keep(keys[1], compiled("large", 10_001));
         assert!(cache.find(&keys[1]).is_none());
         assert!(cache.lock().bytes <= 10_000);
-        let nothing = Cache::new(Bytes(0));
+        let nothing = Cache::new(Bytes(0), Work::default());
         nothing.keep(keys[0], compiled("a", 0));
         assert!(nothing.find(&keys[0]).is_none());
     }
@@ -179,7 +192,7 @@ mod tests {
     /// Empty files cost what their names do.
     #[test]
     fn names_and_numbers_of_files_count() {
-        let cache = Cache::new(Bytes(1 << 20));
+        let cache = Cache::new(Bytes(1 << 20), Work::default());
         let file = |name: String| CodeFile { path: name.into(), mode: 0o444, bytes: Vec::new() };
         let long = (0..400).map(|n| file(format!("{n:03000}"))).collect();
         let many = (0..5000).map(|n| file(n.to_string())).collect();
@@ -194,7 +207,7 @@ mod tests {
     /// Others are served while a large program is digested.
     #[tokio::test]
     async fn a_large_program_is_looked_at_on_another_thread() {
-        let cache = Arc::new(Cache::new(Bytes::mib(64)));
+        let cache = Arc::new(Cache::new(Bytes::mib(64), Work::default()));
         for (name, bytes, waits) in [("small", 100, false), ("large", 8 << 20, true)] {
             let key = key([name.as_bytes()]);
             for step in ["put", "get"] {
@@ -221,7 +234,7 @@ mod tests {
         let spoil: [fn(&mut CodeFile); 3] =
             [|file| file.bytes[0] ^= 1, |file| file.bytes.truncate(3), |file| file.mode = 0o444];
         for spoil in spoil {
-            let cache = Cache::new(Bytes(10_000));
+            let cache = Cache::new(Bytes(10_000), Work::default());
             let key = key([&b"x"[..]]);
             cache.keep(key, compiled("a", 100));
             assert!(cache.find(&key).is_some());

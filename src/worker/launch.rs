@@ -65,6 +65,16 @@ impl Sandbox {
     /// Makes a container. What was made of one that failed is cleared away.
     pub(super) async fn launch(self: &Arc<Self>, blueprint: &Arc<Blueprint>) -> Result<Waiting, StepError> {
         let began = Instant::now();
+        let made = self.make(blueprint).await;
+        match made {
+            Ok(_) => self.stock.counts.made(began.elapsed()),
+            Err(_) => drop(self.stock.counts.failed.inc()),
+        }
+        made
+    }
+
+    async fn make(self: &Arc<Self>, blueprint: &Arc<Blueprint>) -> Result<Waiting, StepError> {
+        let began = Instant::now();
         let (own, plan) = (Arc::clone(self), Arc::clone(blueprint));
         // Mounting and making cgroups may take milliseconds, which no other task should wait for.
         let prepared = tokio::task::spawn_blocking(move || own.prepare(&plan)).await;

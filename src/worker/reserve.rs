@@ -184,6 +184,19 @@ impl Reserve {
         }
     }
 
+    /// How many containers wait for each language and step.
+    pub(super) fn waiting(&self) -> Vec<(String, StepKind, usize)> {
+        let mut all: Vec<(String, StepKind, usize)> = Vec::new();
+        for shelf in self.lock().iter() {
+            let Blueprint { language, kind, .. } = &*shelf.blueprint;
+            match all.iter_mut().find(|(other, step, _)| other == language && step == kind) {
+                Some((_, _, number)) => *number += shelf.waiting.len(),
+                None => all.push((language.clone(), *kind, shelf.waiting.len())),
+            }
+        }
+        all
+    }
+
     /// How many may fill at the same time: one for each processor, so that none has to wait for what the kernel makes the
     /// other wait for.
     pub(super) const fn fillers(&self) -> usize {

@@ -25,6 +25,7 @@ use crate::host::ids::IdBlocks;
 use crate::host::rlimits;
 use crate::host::stage::Stage;
 use crate::language::{Language, Languages, Program, StepPlan};
+use crate::metrics::Work;
 use crate::model::{
     About, Beside, Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict,
 };
@@ -63,8 +64,9 @@ pub struct Sandbox {
 /// What makes jobs quick: containers made ahead, and what was compiled before.
 #[derive(Debug)]
 pub struct Stock {
-    reserve: Reserve,
-    cache: Arc<Cache>,
+    pub(super) reserve: Reserve,
+    pub(super) cache: Arc<Cache>,
+    pub(super) counts: Work,
     pub(super) filters: Filters,
     /// The digest of each image, by its name: part of what a compilation depends on.
     images: BTreeMap<String, String>,
@@ -85,9 +87,11 @@ impl Stock {
             let patches = patches.get(&language.name).unwrap_or(&unchanged);
             Blueprint::usual(language, &patches.compile, &patches.run)
         });
+        let counts = Work::default();
         Self {
             reserve: Reserve::new(kinds.collect(), bounds),
-            cache: Arc::new(Cache::new(cache)),
+            cache: Arc::new(Cache::new(cache, counts.clone())),
+            counts,
             filters: Filters::default(),
             images,
         }
@@ -273,10 +277,12 @@ impl Here<'_> {
         let ready = || sandbox.stock.reserve.take(name, kind, (limits, streams), handover.told.is_some());
         let waiting = match if own_env { None } else { ready() } {
             Some(waiting) => {
+                sandbox.stock.counts.hits.inc();
                 tracing::debug!(tag = %Tag::Exec(self.job.id), "{kind:?}: a container waited for it");
                 waiting
             }
             None => {
+                sandbox.stock.counts.misses.inc();
                 let language = sandbox.languages.get(name).ok_or(StepError::Without("language"))?;
                 let blueprint = Blueprint::of(language, kind, limits, streams, false);
                 let mut blueprint = blueprint.ok_or(StepError::Without("command"))?;
@@ -287,6 +293,7 @@ impl Here<'_> {
         };
         let (result, remains) = step::run(waiting, handover, self.cancel, live).await;
         self.leftovers.containers.push(remains);
+        sandbox.stock.ran(name, kind, result.as_ref().ok());
         result
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use casemate::config::{Defaults, Settings, TokenEntry};
 use casemate::health::Health;
 use casemate::http::{Cors, Edge, Guard, listen, serve};
+use casemate::metrics::Book;
 use casemate::model::{
     Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, StepReport,
     Verdict, WallTime,
@@ -91,6 +92,9 @@ pub async fn service_with(env: &[(&str, &str)], tokens: &[TokenEntry]) -> Servic
     let health = Arc::new(Health::new(settings.unready_after));
     let edge = Edge::new(Arc::clone(&ledger), Arc::clone(&health), settings.http, Cors::new(&settings.cors_origins));
     let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco));
+    let mut book = Book::new();
+    ledger.enter(&mut book);
+    let edge = edge.with_metrics(book);
     let served = tokio::spawn(serve(listeners, edge, shutdown.clone()));
     Service { address, ledger, health, shutdown, served }
 }

@@ -52,6 +52,21 @@ impl Client {
         reply.json()["id"].as_str().unwrap_or_else(|| panic!("no id in {}", reply.text())).to_owned()
     }
 
+    /// Submits by `POST /v1/submissions` and waits for the end; how it stands then.
+    pub fn judge(&self, body: &Value) -> Value {
+        let deadline = Instant::now() + scale::patience(Duration::from_secs(90));
+        // No longer than a request of this client may take.
+        let mut reply = self.post("/v1/submissions?wait=5", body.to_string().as_bytes());
+        assert!(matches!(reply.status, 201 | 202), "{body}: {}", reply.text());
+        let place = reply.header("location").expect("a location").to_owned();
+        while reply.json()["ended_at"].is_null() {
+            assert!(Instant::now() < deadline, "{}", reply.text());
+            reply = self.get(&format!("{place}?wait=5"));
+            assert_eq!(reply.status, 200, "{}", reply.text());
+        }
+        reply.json()
+    }
+
     /// `/status` of a known id.
     pub fn status(&self, id: &str) -> Value {
         let reply = self.get(&format!("/status?id={id}"));

@@ -8,6 +8,7 @@ pub mod guard;
 pub mod machine;
 pub mod needs;
 pub mod process;
+pub mod prometheus;
 pub mod scale;
 pub mod server;
 pub mod settings;

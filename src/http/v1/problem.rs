@@ -60,6 +60,11 @@ pub fn reply(problem: &Problem) -> Reply {
     problem.reply_with(body, "application/problem+json")
 }
 
+/// The kind of problem.
+pub const fn kind(problem: &Problem) -> &'static str {
+    words(problem).0
+}
+
 /// The kind of problem, its title, and what to do where nothing more is known.
 const fn words(problem: &Problem) -> (&'static str, &'static str, &'static str) {
     match problem {

@@ -14,6 +14,9 @@ const LEAST_FILES: u64 = 32;
 const LEAST_FILE: u64 = 64 << 10;
 const LEAST_PROCESSES: u64 = 4;
 
+/// The share of a step that has none, which is as much as the settings can say; the kernel refuses some larger ones.
+const UNTHROTTLED: u64 = 102_400;
+
 /// One limit, by its name on the wire.
 struct Row {
     name: &'static str,
@@ -37,7 +40,7 @@ const ROWS: [Row; 9] = [
         name: "cpu_percent",
         wanted: |w| w.cpu_percent,
         // A step that is not throttled has all processors.
-        of: |l| l.cpu_share.map_or(u64::from(u32::MAX), |share| share.0.into()),
+        of: |l| l.cpu_share.map_or(UNTHROTTLED, |share| share.0.into()),
         set: |l, n| l.cpu_share = n.try_into().ok().map(CpuShare),
         least: 1,
     },
@@ -84,6 +87,31 @@ const ROWS: [Row; 9] = [
         least: 0,
     },
 ];
+
+/// What a client may ask for of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Its name on the wire.
+    pub name: &'static str,
+    /// What it is for who asks for nothing; `None` where the step is not held to it.
+    pub default: Option<u64>,
+    /// The least that may be asked for.
+    pub least: u64,
+    /// The most.
+    pub most: u64,
+}
+
+/// Every limit of a step whose own are `own`.
+pub(super) fn ranges(own: &Limits, ceilings: &LimitsPatch) -> Vec<Range> {
+    let ceilings = ceilings.apply(own);
+    let range = |row: &Row| Range {
+        name: row.name,
+        default: Some((row.of)(own)).filter(|_| row.name != "cpu_percent" || own.cpu_share.is_some()),
+        least: row.least,
+        most: (row.of)(&ceilings).max((row.of)(own)),
+    };
+    ROWS.iter().map(range).collect()
+}
 
 /// `own`, the limits of the language under the settings, with all that is wanted changed. A ceiling below a language's own
 /// limit does not lower that: who asks for nothing is within it.
@@ -138,7 +166,7 @@ mod tests {
         for (name, least, most) in [
             ("wall_ms", 1, 30_000),
             ("cpu_ms", 1, 20_000),
-            ("cpu_percent", 1, u64::from(u32::MAX)),
+            ("cpu_percent", 1, UNTHROTTLED),
             ("memory_bytes", 16 << 20, 200 << 20),
             ("processes", 4, 128),
             ("open_files", 32, 100),

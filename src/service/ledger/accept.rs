@@ -169,6 +169,7 @@ impl Reserved<'_> {
     /// The submission is stored.
     fn fill(mut self) {
         self.bytes = None;
+        self.ledger.counts.accepted.inc();
         let mut inner = self.ledger.lock();
         inner.behind += 1;
         inner.submissions += 1;

@@ -1,6 +1,7 @@
 //! The end of a submission: by its report, by a client who cancels it, or put back because the service ends first.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::{info, warn};
 
@@ -89,8 +90,9 @@ impl Ledger {
     }
 
     async fn publish(&self, ended: Arc<Submission>) {
-        let id = ended.id;
+        let (id, began) = (ended.id, Instant::now());
         let stored = self.persist(&self.given_up, "its ending", id, || self.store.ended(Arc::clone(&ended))).await;
+        self.counts.ended(&ended.language, ended.report.as_ref(), began.elapsed());
         match stored {
             Some(_) => info!(tag = %Tag::Result(id), "{}", ended.state.as_str()),
             None => warn!(tag = %Tag::Result(id), "its ending is not stored: it runs again after the next start"),

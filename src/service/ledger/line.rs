@@ -102,10 +102,13 @@ impl Ledger {
         let submission = Arc::make_mut(&mut live.submission);
         submission.state = State::Running;
         submission.started_at = Some(at);
+        let waited = at.duration_since(submission.queued_at).unwrap_or_default();
         let start = Start { id, at, attempt: live.attempts };
         let (cancel, size, owner) = (live.cancel.clone(), live.size, submission.owner.clone());
         inner.leave(owner.as_ref(), size);
         inner.running += 1;
+        drop(inner);
+        self.counts.started(waited);
         Some((start, cancel))
     }
 

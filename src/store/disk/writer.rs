@@ -26,6 +26,7 @@ use super::open::{self, Opened, Opener};
 use super::read::Snapshot;
 use super::retention::{self, Retention};
 use super::tables::Tables;
+use crate::metrics;
 use crate::model::{Bytes, JobId};
 use crate::store::{Inserted, StoreError};
 use crate::telemetry::chain;
@@ -54,6 +55,7 @@ pub(super) struct Request {
 pub(super) struct Shared {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     failing: AtomicBool,
+    pub(super) counts: metrics::Store,
 }
 
 impl Shared {
@@ -183,8 +185,10 @@ impl Writer {
         if batch.is_empty() && !(look && free >= ROOM && self.due()) {
             return;
         }
-        let retention = self.how.retention;
-        match self.transaction(|tables| write(tables, &batch, retention)) {
+        let (retention, began, changes) = (self.how.retention, Instant::now(), batch.len());
+        let written = self.transaction(|tables| write(tables, &batch, retention));
+        self.count(changes, began.elapsed(), written.is_ok());
+        match written {
             Ok((answers, more)) => {
                 for (request, answer) in batch.into_iter().zip(answers) {
                     // Whoever asked may have gone.
@@ -222,6 +226,13 @@ impl Writer {
         match self.shared.show(&opened.database) {
             Ok(()) => Ok(done),
             Err(error) => Err(self.close(&error.to_string())),
+        }
+    }
+
+    fn count(&self, changes: usize, took: Duration, well: bool) {
+        self.shared.counts.committed(changes, took, well);
+        if let Ok(file) = self.path.metadata() {
+            self.shared.counts.size(file.len());
         }
     }
 
