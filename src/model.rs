@@ -3,6 +3,7 @@
 //! Values only. Nothing here opens a file, starts a process or knows of HTTP.
 
 mod bounds;
+mod collected;
 mod evidence;
 mod fault;
 mod job;
@@ -18,6 +19,7 @@ mod units;
 mod verdict;
 
 pub use bounds::{Bound, Bounds, Enforcement, Enforcer};
+pub use collected::{Collected, NotCollected};
 pub use evidence::{Captured, Evidence, Stop, WaitStatus};
 pub use fault::Fault;
 pub use job::{Invocation, Job, JobId, Project, Run, SourceFile, StepKind, Streams};

@@ -38,7 +38,7 @@ use crate::store::StoreError;
 use crate::store::disk::{DiskStore, OpenError, Retention};
 use crate::telemetry::{Tag, chain};
 use crate::worker::selftest::{self, SelfTestError};
-use crate::worker::{Bounds, Pool, Sandbox, Stock, TestBounds};
+use crate::worker::{Bounds, CollectBounds, Pool, Sandbox, Stock, TestBounds};
 
 /// Where cgroups are mounted, for the service and for what it launches.
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -156,6 +156,7 @@ pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegat
         profiles: definitions.profiles,
         core,
         launched: AtomicU64::new(0),
+        collect: CollectBounds { file: settings.collect_file, all: settings.collect_all },
         tests: TestBounds { output: settings.tests.output, wall: settings.tests.wall },
     };
     Ok(Ground { sandbox: Arc::new(sandbox), images })

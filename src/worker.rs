@@ -4,6 +4,7 @@ mod artefact;
 mod blueprint;
 mod cache;
 mod capture;
+mod collect;
 mod counts;
 mod ending;
 mod error;
@@ -22,6 +23,7 @@ mod watchdog;
 mod workdir;
 
 pub use capture::{Live, Stream};
+pub use collect::CollectBounds;
 pub use pool::Pool;
 pub use preview::{PER_CONTAINER, PreviewError, Previewed, preview};
 pub use reserve::Bounds;

@@ -74,6 +74,7 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         project: None,
         invocation: Invocation::default(),
         several: None,
+        collect: Vec::new(),
         language,
     };
     let delegated = match launch.enter()? {

@@ -194,11 +194,13 @@ pub fn variable(key: &str) -> String {
     }
 }
 
-/// Whether a key may have others below it: `http`, `pool`, `store`, `tests`, `ceilings.run`, `limits`, `limits.c`, `limits.c.run`.
+/// Whether a key may have others below it: `http`, `pool`, `store`, `tests`, `collect`, `ceilings.run`, `limits`, `limits.c`, `limits.c.run`.
 fn is_table(key: &str) -> bool {
     let parts: Vec<_> = key.split('.').collect();
     match parts.as_slice() {
-        ["http" | "pool" | "store" | "tests" | "limits" | "ceilings"] | ["ceilings", "run" | "compile"] => true,
+        ["http" | "pool" | "store" | "tests" | "collect" | "limits" | "ceilings"] | ["ceilings", "run" | "compile"] => {
+            true
+        }
         ["limits", language] => !language.is_empty(),
         ["limits", language, "run" | "compile"] => !language.is_empty(),
         _ => false,
@@ -271,6 +273,8 @@ fn blank(base: Defaults) -> Settings {
             metrics: MetricsAt::Same,
         },
         store: StoreSettings { age: Duration::ZERO, bytes: Bytes(0), reserve: Bytes(0) },
+        collect_file: Bytes(0),
+        collect_all: Bytes(0),
         tests: TestSettings { most: 0, output: Bytes(0), wall: Duration::ZERO },
         cors_origins: Vec::new(),
         tokens: None,

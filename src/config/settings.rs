@@ -33,6 +33,8 @@ pub struct Settings {
     pub http: HttpSettings,
     pub store: StoreSettings,
     pub tests: TestSettings,
+    pub collect_file: Bytes,
+    pub collect_all: Bytes,
     /// Empty where none were named.
     pub cors_origins: Vec<String>,
     pub tokens: Option<PathBuf>,

@@ -197,6 +197,20 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.tests.output = Bytes(within(raw, 0, 1 << 30)?)
     ),
     row!(
+        "collect.file_bytes",
+        Preset::Text("1048576"),
+        "bytes, 0 to 268435456",
+        "What is given back of one file that a submission asks for with `collect`; the rest is cut off.",
+        |s, raw| s.collect_file = Bytes(within(raw, 0, 256 << 20)?)
+    ),
+    row!(
+        "collect.bytes",
+        Preset::Text("4194304"),
+        "bytes, 0 to 1073741824",
+        "What is given back of all files of a submission together, those of all its tests among them.",
+        |s, raw| s.collect_all = Bytes(within(raw, 0, 1 << 30)?)
+    ),
+    row!(
         "tests.wall_ms",
         Preset::Text("600000"),
         MILLISECONDS,

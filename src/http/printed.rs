@@ -1,6 +1,6 @@
 //! What a step printed, by its place in a report: so that a reply can name it without holding it twice.
 
-use crate::model::{JobReport, StepReport, Submission};
+use crate::model::{Collected, JobReport, StepReport, Submission};
 
 /// Output of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Step {
 pub enum Stream {
     Out,
     Err,
+    /// A file that a run has left, by its place.
+    File(usize),
 }
 
 impl Step {
@@ -32,13 +34,22 @@ impl Step {
             Self::Run(number) => report.runs.get(number),
         }
     }
+
+    /// The files that it has left.
+    pub fn files(self, report: &JobReport) -> &[Collected] {
+        let (Self::Run(number), Some(about)) = (self, &report.about) else { return &[] };
+        about.runs.get(number).map(|beside| &beside.files[..]).unwrap_or_default()
+    }
 }
 
 impl Printed {
     /// What it is; never more than the step's limit, whatever was captured. Nothing where there is no such step.
     pub fn of(self, submission: &Submission) -> &[u8] {
-        let step = submission.report.as_ref().and_then(|report| self.step.of(report));
-        step.map(|step| kept(step, self.stream)).unwrap_or_default()
+        let Some(report) = &submission.report else { return &[] };
+        match self.stream {
+            Stream::File(number) => self.step.files(report).get(number).map(|file| &file.bytes[..]).unwrap_or_default(),
+            stream => self.step.of(report).map(|step| kept(step, stream)).unwrap_or_default(),
+        }
     }
 }
 
@@ -50,5 +61,7 @@ pub fn kept(step: &StepReport, stream: Stream) -> &[u8] {
     match stream {
         Stream::Out => stdout,
         Stream::Err => &captured.stderr[..captured.stderr.len().min(limit - stdout.len())],
+        // It is none of its streams.
+        Stream::File(_) => &[],
     }
 }

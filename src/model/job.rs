@@ -154,6 +154,9 @@ pub struct Job {
     /// Present where the client gave tests, be it only one: each run is one of them.
     #[serde(default)]
     pub several: Option<Several>,
+    /// Paths below `/tmp` of files that its client wants back from every run.
+    #[serde(default)]
+    pub collect: Vec<String>,
 }
 
 impl Job {

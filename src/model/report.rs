@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Enforcement, Evidence, Fault, Limits, Streams, Verdict, WallTime};
+use super::{Collected, Enforcement, Evidence, Fault, Limits, Streams, Verdict, WallTime};
 
 /// One step: what was seen, what it means, and what it was allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct About {
 pub struct Beside {
     /// The client's name for it.
     pub name: Option<String>,
+    /// The files that were asked for.
+    #[serde(default)]
+    pub files: Vec<Collected>,
 }
 
 /// Everything that is kept of an ended job.

@@ -134,7 +134,18 @@ impl Admission {
         let stdin = request.input.unwrap_or_default().into_bytes();
         let runs = vec![Run::plain(stdin, limits)];
         let (project, invocation, streams, several) = (None, Invocation::default(), Streams::Merged, None);
-        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation, several })
+        Ok(Job {
+            id: JobId::random(),
+            language,
+            source,
+            compile,
+            runs,
+            streams,
+            project,
+            invocation,
+            several,
+            collect: Vec::new(),
+        })
     }
 }
 

@@ -52,6 +52,9 @@ pub enum StepError {
         errno: Errno,
     },
     /// See the source.
+    #[error("cannot open the job's /tmp")]
+    Tmp(#[source] io::Error),
+    /// See the source.
     #[error("the output could not be read")]
     Output(#[source] io::Error),
     /// The container did not end, or its pipes did not close, after it was killed.

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::blueprint::{Blueprint, Place};
 use super::capture::{self, Capture, Ends};
+use super::collect::Tmp;
 use super::error::{DYING, StepError, WORDS};
 use super::remains::Remains;
 use super::workdir::{Workdir, WorkdirError};
@@ -209,6 +210,12 @@ impl Waiting {
             self.settled = peak;
         }
         self.settled
+    }
+
+    /// Its `/tmp`.
+    pub(super) fn tmp(&self) -> Result<Tmp, StepError> {
+        let container = self.remains.container.as_ref().ok_or(StepError::Without("container"))?;
+        Tmp::of(container.pid()).map_err(StepError::Tmp)
     }
 
     /// What one that ended without a job had printed, on one line.

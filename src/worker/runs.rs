@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::capture::Stream;
+use super::collect::Tmp;
 use super::error::StepError;
 use super::sandbox::Here;
 use super::step::Handover;
@@ -39,7 +40,8 @@ impl Here<'_> {
     ) -> Result<(), StepError> {
         let (job, bounds) = (self.job, self.sandbox.tests);
         let mut room = job.several.map_or(u64::MAX, |_| bounds.output.0);
-        for run in &job.runs {
+        let mut collected = self.sandbox.collect;
+        for (number, run) in job.runs.iter().enumerate() {
             if self.cancel.is_cancelled() {
                 report.outcome = Outcome::Cancelled;
                 return Ok(());
@@ -51,7 +53,13 @@ impl Here<'_> {
             let own = run.test.args.as_deref().map(|args| with_args(language, job, args));
             let plan = own.as_ref().unwrap_or(plan);
             let handover = Handover { stdin: &run.stdin, keep: room, ..Handover::of(plan, files) };
-            let step = self.run(run, &handover).await?;
+            let (step, tmp) = self.run(run, &handover).await?;
+            let beside = report.about.as_mut().and_then(|about| about.runs.get_mut(number));
+            if let (Some(tmp), Some(beside)) = (tmp, beside) {
+                beside.files = tmp.collect(&job.collect, collected).await;
+                let bytes = beside.files.iter().map(|file| file.bytes.len() as u64).sum();
+                collected.all = Bytes(collected.all.0.saturating_sub(bytes));
+            }
             let output = &step.evidence.output;
             room = room.saturating_sub((output.stdout.len() + output.stderr.len()) as u64);
             let accepted = step.verdict == Verdict::Ok;
@@ -66,7 +74,7 @@ impl Here<'_> {
     }
 
     /// One of them.
-    async fn run(&mut self, run: &Run, handover: &Handover<'_>) -> Result<StepReport, StepError> {
+    async fn run(&mut self, run: &Run, handover: &Handover<'_>) -> Result<(StepReport, Option<Tmp>), StepError> {
         let Some(expected) = &run.test.expected else {
             return self.step(StepKind::Run, &run.limits, handover, self.live).await;
         };
@@ -79,9 +87,9 @@ impl Here<'_> {
                 live(stream, bytes);
             }
         };
-        let step = self.step(StepKind::Run, &run.limits, handover, Some(&seen)).await?;
+        let (step, tmp) = self.step(StepKind::Run, &run.limits, handover, Some(&seen)).await?;
         let same = comparison.into_inner().unwrap_or_else(PoisonError::into_inner).same();
-        Ok(StepReport { verdict: held_against(step.verdict, same), ..step })
+        Ok((StepReport { verdict: held_against(step.verdict, same), ..step }, tmp))
     }
 }
 

@@ -12,6 +12,7 @@ use super::artefact::{Found, collect};
 use super::blueprint::Blueprint;
 use super::cache::{self, Cache, Compiled};
 use super::capture::Live;
+use super::collect::{CollectBounds, Tmp};
 use super::error::StepError;
 use super::filters::Filters;
 use super::remains::Remains;
@@ -59,6 +60,8 @@ pub struct Sandbox {
     pub stock: Stock,
     /// Bounds of a job with tests.
     pub tests: TestBounds,
+    /// Bounds of the files that are given back.
+    pub collect: CollectBounds,
 }
 
 /// What makes jobs quick: containers made ahead, and what was compiled before.
@@ -207,9 +210,9 @@ impl Here<'_> {
     fn about(&self, language: &Language) -> About {
         let image_digest = self.sandbox.stock.images.get(&language.image).cloned().unwrap_or_default();
         let (runtime, image) = (self.sandbox.runtime.version.clone(), language.image.clone());
-        let Job { streams, several, runs, .. } = self.job;
-        let beside = || runs.iter().map(|run| Beside { name: run.test.name.clone() }).collect();
-        let runs = several.map(|_| beside()).unwrap_or_default();
+        let Job { streams, several, runs, collect, .. } = self.job;
+        let beside = || runs.iter().map(|run| Beside { name: run.test.name.clone(), files: Vec::new() }).collect();
+        let runs = if several.is_some() || !collect.is_empty() { beside() } else { Vec::new() };
         About { runtime, image, image_digest, streams: *streams, tests: several.is_some(), runs }
     }
 
@@ -232,7 +235,7 @@ impl Here<'_> {
         }
         let handover = Handover::of(plan, files);
         // A compiler's words belong to the report; what is passed on as it comes is what the program prints.
-        let mut report = self.step(StepKind::Compile, limits, &handover, None).await?;
+        let (mut report, _) = self.step(StepKind::Compile, limits, &handover, None).await?;
         if report.verdict != Verdict::Ok {
             return Ok(Compiled { report, files: Arc::clone(files) });
         }
@@ -264,7 +267,7 @@ impl Here<'_> {
         limits: &Limits,
         handover: &Handover<'_>,
         live: Option<Live<'_>>,
-    ) -> Result<StepReport, StepError> {
+    ) -> Result<(StepReport, Option<Tmp>), StepError> {
         let (sandbox, name) = (self.sandbox, &self.job.language);
         // With 0 only the pattern keeps a crash from starting something outside, and somebody may change that.
         if sandbox.core == 0 {
@@ -291,9 +294,11 @@ impl Here<'_> {
                 sandbox.launch(&Arc::new(blueprint)).await?
             }
         };
+        // While nothing of the job's has run in it.
+        let tmp = if kind == StepKind::Run && !self.job.collect.is_empty() { Some(waiting.tmp()) } else { None };
         let (result, remains) = step::run(waiting, handover, self.cancel, live).await;
         self.leftovers.containers.push(remains);
         sandbox.stock.ran(name, kind, result.as_ref().ok());
-        result
+        Ok((result?, tmp.transpose()?))
     }
 }

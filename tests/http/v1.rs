@@ -157,7 +157,8 @@ async fn tests_are_shown_one_by_one() {
     let place = submit(&service, "", &body).await.headers["location"].clone();
     let with = |outcome: Outcome, verdicts: &[Verdict]| {
         let step = |verdict: &Verdict| report(*verdict, b"out").runs.remove(0);
-        let runs = ["a", "", "c"].map(|name| Beside { name: Some(name.to_owned()).filter(|name| !name.is_empty()) });
+        let runs = ["a", "", "c"]
+            .map(|name| Beside { name: Some(name.to_owned()).filter(|name| !name.is_empty()), files: vec![] });
         let (runtime, image, image_digest) = ("crun version 1".into(), "gcc".into(), "ab".into());
         let about = About { runtime, image, image_digest, streams: Streams::Separate, tests: true, runs: runs.into() };
         JobReport { outcome, compile: None, runs: verdicts.iter().map(step).collect(), about: Some(about) }
@@ -311,6 +312,8 @@ async fn every_refusal_names_field_value_and_remedy() {
         (with(json!({"tests": [{}, {"args": ["\0"]}]})), 422, "bad_value", "tests[1].args[0]"),
         (with(json!({"tests": [{}, {"limits": {"wall_ms": 20_001}}]})), 422, "out_of_range", "tests[1].limits.wall_ms"),
         (with(json!({"expected": "", "streams": "merged"})), 422, "bad_value", "expected"),
+        (with(json!({"collect": "out"})), 400, "malformed_request", "collect"),
+        (with(json!({"collect": ["out", "../out"]})), 422, "bad_value", "collect[1]"),
         (
             with(json!({"expected": "", "compare": {"floats": {"absolute": -1}}})),
             422,

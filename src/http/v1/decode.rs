@@ -38,6 +38,7 @@ struct Submission {
     compare: Option<How>,
     tests: Option<Tests>,
     stop_on_failure: Option<bool>,
+    collect: Option<Vec<String>>,
 }
 
 /// Limits of both steps.
@@ -58,7 +59,7 @@ pub fn draft(body: &[u8]) -> Result<Draft, Problem> {
 
 fn complete(submission: Submission) -> Result<Draft, Refusal> {
     let Submission { language, source, files, entry, stdin, args, env, limits, streams, .. } = submission;
-    let Submission { expected, compare, tests, stop_on_failure, .. } = submission;
+    let Submission { expected, compare, tests, stop_on_failure, collect, .. } = submission;
     let program = match (source, files) {
         (Some(_), Some(_)) => return Err(bad("files", "give `source` or `files`, not both")),
         (None, None) => return Err(bad("source", "give `source`, or `files` with `entry`")),
@@ -83,6 +84,7 @@ fn complete(submission: Submission) -> Result<Draft, Refusal> {
         compile: compile.map(|Object(wanted)| wanted),
         run: run.map(|Object(wanted)| wanted),
         streams,
+        collect: collect.unwrap_or_default(),
     })
 }
 
@@ -233,7 +235,7 @@ mod tests {
     #[test]
     fn every_field_is_read() {
         let body = r#"{"language":"c","files":{"a.c":"x","b":{"base64":"/w=="}},"entry":"a.c","stdin":"in","args":["-v"],
-            "env":{"A":"1"},"limits":{"compile":{"wall_ms":5},"run":{"memory_bytes":6}},"streams":"merged"}"#;
+            "env":{"A":"1"},"limits":{"compile":{"wall_ms":5},"run":{"memory_bytes":6}},"streams":"merged","collect":["a","b/c"]}"#;
         let draft = draft(body.as_bytes()).unwrap();
         let Program::Files(files, entry) = draft.program else { panic!("{:?}", draft.program) };
         assert_eq!((files[1].path.as_str(), &files[1].bytes[..], entry.as_deref()), ("b", &b"\xff"[..], Some("a.c")));
@@ -243,6 +245,7 @@ mod tests {
         );
         assert_eq!(draft.invocation, Invocation { args: vec!["-v".into()], env: vec![("A".into(), "1".into())] });
         assert_eq!((draft.compile.unwrap().wall_ms, draft.run.unwrap().memory_bytes), (Some(5), Some(6)));
+        assert_eq!(draft.collect, ["a", "b/c"]);
         let plain = super::draft(br#"{"language":"c","source":"x","stdin":null,"limits":null}"#).unwrap();
         assert_eq!((plain.streams, plain.runs[0].stdin.len()), (Streams::Separate, 0));
     }

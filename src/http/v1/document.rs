@@ -9,7 +9,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use uuid::Uuid;
 
-use super::judged::{self, Tests};
+use super::judged::{self, Ran, Tests};
 use super::verdict::{self, ending};
 use crate::http::printed::{Printed, Step as At, Stream, kept};
 use crate::http::reply::Part;
@@ -52,7 +52,7 @@ struct End<'a> {
     runtime: Option<&'a str>,
     image: Option<Image<'a>>,
     compile: Option<Step>,
-    run: Option<Step>,
+    run: Option<Ran<'a>>,
     /// In place of `run`, where the client gave tests.
     #[serde(flatten)]
     tests: Option<Tests<'a>>,
@@ -89,7 +89,7 @@ pub struct Step {
 
 /// How bytes stand in a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-enum Encoding {
+pub enum Encoding {
     #[serde(rename = "utf-8")]
     Utf8,
     #[serde(rename = "base64")]
@@ -123,7 +123,7 @@ struct Limit {
 
 /// A place for output: a text that occurs nowhere else in the document.
 #[derive(Debug)]
-struct Slot(String);
+pub struct Slot(String);
 
 impl Serialize for Slot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -145,7 +145,12 @@ impl Slots {
 
     /// A place for one stream of a step.
     fn take(&mut self, step: &StepReport, printed: Printed) -> (Slot, Encoding) {
-        let text = std::str::from_utf8(kept(step, printed.stream)).is_ok();
+        self.place(kept(step, printed.stream), printed)
+    }
+
+    /// A place for these bytes, which stand there in the report.
+    pub fn place(&mut self, bytes: &[u8], printed: Printed) -> (Slot, Encoding) {
+        let text = std::str::from_utf8(bytes).is_ok();
         self.parts.push(if text { Part::Text(printed) } else { Part::Base64(printed) });
         (Slot(self.secret.clone()), if text { Encoding::Utf8 } else { Encoding::Base64 })
     }
@@ -195,7 +200,7 @@ fn end<'a>(report: &'a JobReport, slots: &mut Slots) -> End<'a> {
     // As they stand in the document.
     let compile = report.compile.as_ref().map(|compile| step(compile, At::Compile, slots));
     let alone = report.runs.first().filter(|_| !about.is_some_and(|about| about.tests));
-    let run = alone.map(|run| step(run, At::Run(0), slots));
+    let run = alone.map(|run| judged::ran(report, run, 0, slots));
     End {
         verdict: how.verdict,
         limit: how.step.and_then(|step| step.of(report)).and_then(|step| verdict::limit(step.verdict)),

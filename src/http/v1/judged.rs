@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::document::{Slots, Step, step};
+use super::document::{Encoding, Slot, Slots, Step, step};
 use super::verdict::NOT_RUN;
-use crate::http::printed::Step as At;
-use crate::model::{About, JobReport, Verdict};
+use crate::http::printed::{Printed, Step as At, Stream};
+use crate::model::{About, Collected, JobReport, NotCollected, StepReport, Verdict};
 
 /// All of them, and how many ended how.
 #[derive(Debug, Serialize)]
@@ -21,21 +21,58 @@ pub struct Tests<'a> {
 struct Test<'a> {
     name: Option<&'a str>,
     #[serde(flatten)]
-    run: Run,
+    run: Run<'a>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Run {
-    Done(Box<Step>),
+enum Run<'a> {
+    Done(Box<Ran<'a>>),
     Not { verdict: &'static str, limit: Option<&'static str> },
+}
+
+/// A run that took place: its step, and the files that were asked for.
+#[derive(Debug, Serialize)]
+pub struct Ran<'a> {
+    #[serde(flatten)]
+    step: Step,
+    /// Absent where none were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<File<'a>>,
+}
+
+/// A file that was asked for.
+#[derive(Debug, Serialize)]
+struct File<'a> {
+    path: &'a str,
+    content: Option<Slot>,
+    encoding: Option<Encoding>,
+    size_bytes: Option<u64>,
+    truncated: bool,
+    /// Why there is no content.
+    missing: Option<NotCollected>,
+}
+
+/// The run of this number.
+pub fn ran<'a>(report: &'a JobReport, run: &StepReport, number: usize, slots: &mut Slots) -> Ran<'a> {
+    let at = At::Run(number);
+    let step = step(run, at, slots);
+    let files = at.files(report).iter().enumerate().map(|(number, file)| {
+        let Collected { path, bytes, size, missing } = file;
+        let printed = Printed { step: at, stream: Stream::File(number) };
+        let place = missing.is_none().then(|| slots.place(bytes, printed));
+        let (content, encoding) = place.map_or((None, None), |(slot, encoding)| (Some(slot), Some(encoding)));
+        let size_bytes = content.is_some().then_some(*size);
+        File { path, content, encoding, size_bytes, truncated: *size > bytes.len() as u64, missing: *missing }
+    });
+    Ran { step, files: files.collect() }
 }
 
 /// The tests of a report; `None` where the client gave none, or none is known of.
 pub fn tests<'a>(report: &'a JobReport, slots: &mut Slots) -> Option<Tests<'a>> {
     let About { runs, .. } = report.about.as_ref().filter(|about| about.tests)?;
     let tests = runs.iter().enumerate().map(|(number, beside)| {
-        let done = report.runs.get(number).map(|run| Run::Done(Box::new(step(run, At::Run(number), slots))));
+        let done = report.runs.get(number).map(|run| Run::Done(Box::new(ran(report, run, number, slots))));
         Test { name: beside.name.as_deref(), run: done.unwrap_or(Run::Not { verdict: NOT_RUN, limit: None }) }
     });
     let tests = tests.collect();

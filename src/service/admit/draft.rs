@@ -22,6 +22,10 @@ const ARGUMENTS: usize = 256;
 /// Arguments together, and the environment together, in bytes: with a program of 128 KiB as an argument beside them they
 /// fit into what a container takes (`rootfs-build/init/init.rs`).
 const WORDS: usize = 32 << 10;
+/// Files that are given back of each run.
+const COLLECTED: usize = 64;
+/// What a path has to be.
+const NAMES: &str = "names between slashes, without `.`, `..` and control characters";
 /// Variables of the environment.
 const VARIABLES: usize = 128;
 
@@ -44,6 +48,8 @@ pub struct Draft {
     pub run: Option<LimitsWanted>,
     /// How output is captured.
     pub streams: Streams,
+    /// Paths below `/tmp` of files to be given back.
+    pub collect: Vec<String>,
 }
 
 /// A program, in one piece or in several.
@@ -62,7 +68,7 @@ impl Admission {
     /// [`Refusal::BadValue`] and [`Refusal::OutOfRange`], naming the field.
     pub fn complete(&self, owner: Option<&Owner>, draft: Draft) -> Result<Job, Refusal> {
         let ceilings = self.ceilings(owner);
-        let Draft { language, program, runs, several, invocation, compile, run, streams } = draft;
+        let Draft { language, program, runs, several, invocation, compile, run, streams, collect } = draft;
         let Some((own_compile, own_run)) = self.limits(&language) else {
             let remedy = format!("name one of {}", self.catalogue.names().join(", "));
             return Err(bad("language", &language, remedy));
@@ -76,6 +82,7 @@ impl Admission {
         };
         check_args("args", &invocation.args)?;
         check_env(&invocation.env)?;
+        check_collect(&collect)?;
         let within = |wanted: Option<LimitsWanted>, path: &str, own, ceilings: &LimitsPatch| {
             ceilings::within(&wanted.unwrap_or_default(), path, &own, ceilings)
         };
@@ -88,7 +95,7 @@ impl Admission {
         };
         let wanted = run.unwrap_or_default();
         let runs = self.runs(runs, several.is_some(), wanted, (&own_run, &ceilings.run))?;
-        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation, several })
+        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation, several, collect })
     }
 }
 
@@ -125,15 +132,10 @@ fn check_paths(files: &[SourceFile]) -> Result<(), Refusal> {
     }
     let mut taken = BTreeSet::new();
     for SourceFile { path, .. } in files {
-        let names: Vec<&str> = path.split('/').collect();
-        let plain = |name: &&str| !name.is_empty() && *name != "." && *name != ".." && name.len() <= NAME;
-        if !names.iter().all(plain) || path.chars().any(char::is_control) {
-            return refuse(
-                path,
-                "give a path below /code: names between slashes, without `.`, `..` and control characters",
-            );
+        if !is_plain(path) {
+            return refuse(path, &format!("give a path below /code: {NAMES}"));
         }
-        if path.len() > PATH || names.len() > DEPTH {
+        if path.len() > PATH || path.split('/').count() > DEPTH {
             return refuse(path, &format!("give a path of at most {PATH} bytes and {DEPTH} names"));
         }
         if !taken.insert(path.as_str()) {
@@ -149,6 +151,31 @@ fn check_paths(files: &[SourceFile]) -> Result<(), Refusal> {
         return Err(bad("files", &all.to_string(), format!("all paths together may have {PATHS} bytes")));
     }
     Ok(())
+}
+
+/// Paths below `/tmp`, to be opened beneath it.
+fn check_collect(paths: &[String]) -> Result<(), Refusal> {
+    if paths.len() > COLLECTED {
+        return Err(bad("collect", &paths.len().to_string(), format!("give at most {COLLECTED} paths")));
+    }
+    let mut taken = BTreeSet::new();
+    for (number, path) in paths.iter().enumerate() {
+        let field = format!("collect[{number}]");
+        if !is_plain(path) || path.len() > PATH {
+            let remedy = format!("give a path below /tmp of at most {PATH} bytes, such as dir/out.txt: {NAMES}");
+            return Err(bad(field, path, remedy));
+        }
+        if !taken.insert(path) {
+            return Err(bad(field, path, "give each path once"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a path has names between slashes alone.
+fn is_plain(path: &str) -> bool {
+    let plain = |name: &str| !name.is_empty() && name != "." && name != ".." && name.len() <= NAME;
+    path.split('/').all(plain) && !path.chars().any(char::is_control)
 }
 
 /// What a command line can hold (execve(2)): no NUL, a bounded size.
@@ -195,7 +222,7 @@ pub(super) mod tests {
         let (invocation, streams) = (Invocation::default(), Streams::Separate);
         let runs = vec![RunDraft { stdin: b"in".to_vec(), ..RunDraft::default() }];
         let language = "c".into();
-        Draft { language, program, runs, several: None, invocation, compile: None, run: None, streams }
+        Draft { language, program, runs, several: None, invocation, compile: None, run: None, streams, collect: vec![] }
     }
 
     fn files(paths: &[&str], entry: Option<&str>) -> Draft {
@@ -243,6 +270,24 @@ pub(super) mod tests {
         assert_eq!(refused(files(&many.iter().map(String::as_str).collect::<Vec<_>>(), Some("1"))).0, "files");
         let latin = SourceFile { path: "a.c".into(), bytes: b"\xff".to_vec() };
         assert!(refused(draft(Program::Files(vec![latin], None))).1.contains("UTF-8"));
+    }
+
+    #[test]
+    fn paths_to_collect() {
+        let with = |paths: &[&str]| {
+            let collect = paths.iter().map(|&path| path.to_owned()).collect();
+            Draft { collect, ..draft(Program::Source("x".into())) }
+        };
+        let job = admission().complete(None, with(&["a", "b/c.png", "..d", "ä"])).unwrap();
+        assert_eq!(job.collect, ["a", "b/c.png", "..d", "ä"]);
+        let long = "x/".repeat(256) + "x";
+        for path in ["", "/etc/passwd", "..", "../a", "a/../../b", "a/./b", "a//b", "a/", "a\0", "a\nb", &long] {
+            let (field, remedy) = refused(with(&["ok", path]));
+            assert!(field == "collect[1]" && remedy.contains("below /tmp"), "{path:?}: {field} {remedy}");
+        }
+        assert_eq!(refused(with(&["a", "b", "a"])).0, "collect[2]");
+        let many: Vec<String> = (0..65).map(|n| n.to_string()).collect();
+        assert_eq!(refused(with(&many.iter().map(String::as_str).collect::<Vec<_>>())).0, "collect");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::super::tables::{Record, decode, encode};
 use super::*;
 
 use crate::model::{
-    About, Beside, Compare, Elapsed, Expected, Invocation, Project, Several, SourceFile, Test, Tolerance,
+    About, Beside, Collected, Compare, Elapsed, Expected, Invocation, NotCollected, Project, Several, SourceFile, Test,
+    Tolerance,
 };
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/disk/tests/format-");
@@ -89,9 +90,11 @@ fn tests_of_a_submission_come_back() {
     let compare = Compare::Floats(Tolerance { absolute: 1e-6, relative: 0.0 });
     let expected = Some(Expected { bytes: b"\xff".to_vec(), compare });
     job.runs[0].test = Test { name: Some("a".into()), args: Some(vec!["x".into()]), expected };
+    job.collect = vec!["out".into()];
     job.several = Some(Several { stop_on_failure: true });
+    let file = Collected { path: "out".into(), bytes: b"\xff".to_vec(), size: 7, missing: Some(NotCollected::Link) };
     let about = report.about.as_mut().unwrap();
-    (about.tests, about.runs) = (true, vec![Beside { name: Some("a".into()) }, Beside::default()]);
+    (about.tests, about.runs) = (true, vec![Beside { name: Some("a".into()), files: vec![file] }, Beside::default()]);
     report.outcome = Outcome::OutOfTime(WallTime(5));
     report.runs[0].verdict = Verdict::WrongAnswer;
     assert_eq!(decode::<Job>(job.id, &encode(&job).unwrap()).unwrap(), job);
