@@ -317,7 +317,8 @@ pub fn serve(
         let health = Arc::new(Health::new(settings.unready_after));
         let pool = Pool::start(settings.max_workers, &sandbox, &ledger, &health);
         let edge = Edge::new(Arc::clone(&ledger), health, edge_settings, Cors::new(&settings.cors_origins));
-        let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco));
+        let edge =
+            edge.guarded(Guard::new(tokens, settings.http.guard_monaco).with_metrics(settings.http.guard_metrics));
         let edge = edge.with_languages(languages);
         let book = metrics::book(settings.http.metrics, &ledger, &sandbox, &counts);
         let (edge, apart) = metrics::place(edge, book, apart);

@@ -269,6 +269,7 @@ fn blank(base: Defaults) -> Settings {
             headers: 0,
             header_bytes: Bytes(0),
             guard_monaco: false,
+            guard_metrics: false,
             allow_anonymous_from_network: false,
             metrics: MetricsAt::Same,
         },

@@ -72,6 +72,7 @@ pub struct HttpSettings {
     pub headers: usize,
     pub header_bytes: Bytes,
     pub guard_monaco: bool,
+    pub guard_metrics: bool,
     pub allow_anonymous_from_network: bool,
     pub metrics: MetricsAt,
 }

@@ -246,6 +246,13 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.http.guard_monaco = raw.truth()?
     ),
     row!(
+        "http.guard_metrics",
+        Preset::Text("false"),
+        TRUTH,
+        "Whether `/metrics` wants a token too, where there are tokens.",
+        |s, raw| s.http.guard_metrics = raw.truth()?
+    ),
+    row!(
         "http.allow_anonymous_from_network",
         Preset::Text("false"),
         TRUTH,

@@ -9,11 +9,12 @@ use crate::config::TokenEntry;
 use crate::model::{JobId, Owner, TokenDigest};
 
 /// Which tokens there are, and which routes want one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Guard {
     /// Without any, nobody is asked for one.
     tokens: Vec<(TokenDigest, Owner)>,
     monaco: bool,
+    metrics: bool,
 }
 
 impl Guard {
@@ -21,7 +22,13 @@ impl Guard {
     #[must_use]
     pub fn new(tokens: &[TokenEntry], monaco: bool) -> Self {
         let tokens = tokens.iter().map(|token| (token.digest, token.owner.clone())).collect();
-        Self { tokens, monaco }
+        Self { tokens, monaco, metrics: false }
+    }
+
+    /// And on `/metrics`, if `metrics`.
+    #[must_use]
+    pub fn with_metrics(self, metrics: bool) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Whether this route wants a token; `None` is a path below `/v1/` that there is not.
@@ -30,8 +37,9 @@ impl Guard {
             && match route {
                 None | Some(Route::V1(_)) => true,
                 Some(Route::Submit | Route::Status | Route::Result | Route::QueueStats) => self.monaco,
-                // What is counted says nothing of a client.
-                Some(Route::Health | Route::Ready | Route::Metrics) => false,
+                // What is counted says nothing of a client; some want it hidden all the same.
+                Some(Route::Metrics) => self.metrics,
+                Some(Route::Health | Route::Ready) => false,
             }
     }
 

@@ -133,6 +133,8 @@ mod tests {
             assert_eq!(accounts.part(owner, 1000), part);
             assert_eq!(accounts.waiting(owner, 1000), usize::try_from(part).unwrap());
         }
+        // One that is in the file no more has submissions left, perhaps.
+        assert_eq!(accounts.share(Owner::named("c").as_ref()), 1);
         assert_eq!(accounts.part(None, 1), 1);
         assert_eq!(Accounts::default().waiting(None, 7), 7);
     }

@@ -133,6 +133,16 @@ async fn the_monaco_routes_can_be_guarded_too() {
 }
 
 #[tokio::test]
+async fn metrics_want_a_token_where_they_are_to() {
+    for (guard, status) in [("true", 401), ("false", 200)] {
+        let service = service_with(&[("CASEMATE_HTTP__GUARD_METRICS", guard)], &[token("a")]).await;
+        assert_eq!(service.get("/metrics").await.status, status, "{guard}");
+        assert_eq!(service.with("a", "GET", "/metrics", "").await.status, 200);
+        assert_eq!(service.with("a", "GET", "/readyz", "").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn without_tokens_nobody_is_asked() {
     let service = service(&[]).await;
     let reply = service.with("whatever", "POST", "/v1/submissions", PROGRAM).await;
@@ -158,14 +168,17 @@ async fn keys_of_two_tokens_are_two_keys() {
 async fn a_rate_holds_for_its_token_alone() {
     let rate = Some(Rate { every: Duration::from_secs(1000), burst: 2 });
     let service = service_with(&[], &[TokenEntry { rate, ..token("a") }, token("b")]).await;
-    for _ in 0..2 {
-        service.sent("a", PROGRAM).await;
-    }
+    let keyed = "Authorization: Bearer secret-a\r\nIdempotency-Key: k\r\n".to_owned();
+    let first = service.request("POST", "/v1/submissions", &keyed, PROGRAM.as_bytes()).await;
+    assert_eq!(first.status, 202);
+    service.sent("a", PROGRAM).await;
     let reply = service.with("a", "POST", "/v1/submissions", PROGRAM).await;
     problem(&reply, 429, "rate_exceeded");
     let after: u64 = reply.headers["retry-after"].parse().unwrap();
     assert!((900..=1000).contains(&after), "{after}");
-    // What is refused for something else does not count.
+    // A repetition submits nothing, and what is refused for something else does not count.
+    let again = service.request("POST", "/v1/submissions", &keyed, PROGRAM.as_bytes()).await;
+    assert_eq!((again.status, &again.headers["location"]), (202, &first.headers["location"]));
     problem(&service.with("a", "POST", "/v1/submissions", r#"{"language":"no","source":""}"#).await, 422, "bad_value");
     service.sent("b", PROGRAM).await;
     service.accepted(r#"{"code":"x"}"#).await;

@@ -91,7 +91,7 @@ pub async fn service_with(env: &[(&str, &str)], tokens: &[TokenEntry]) -> Servic
     let shutdown = Shutdown::new();
     let health = Arc::new(Health::new(settings.unready_after));
     let edge = Edge::new(Arc::clone(&ledger), Arc::clone(&health), settings.http, Cors::new(&settings.cors_origins));
-    let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco));
+    let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco).with_metrics(settings.http.guard_metrics));
     let mut book = Book::new();
     ledger.enter(&mut book);
     let edge = edge.with_metrics(book);

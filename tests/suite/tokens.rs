@@ -125,7 +125,14 @@ fn a_start_that_would_let_anybody_in_is_refused(runtime: Runtime) {
     drop(tokens);
     let _open = Server::start(&network(Settings::new(runtime)).set(allow, true));
     let tokens = Tokens::new(&[("judge", "")]);
-    let guarded = Server::start(&network(tokens.settings(runtime)).set(guard, true));
+    // At an address of its own too `/metrics` wants a token where it is to.
+    let apart = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    let settings = network(tokens.settings(runtime)).set(guard, true);
+    let settings = settings.set("CASEMATE_HTTP__METRICS", apart).set("CASEMATE_HTTP__GUARD_METRICS", true);
+    let guarded = Server::start(&settings);
+    let metrics = Client::new(apart);
+    assert_eq!(metrics.get("/metrics").status, 401);
+    assert_eq!(send(metrics, &tokens.texts[0], "GET", "/metrics", &Value::Null).status, 200);
     assert_eq!(guarded.client().post("/submit", br#"{"code":"print(1)"}"#).status, 401);
 }
 
