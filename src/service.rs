@@ -2,7 +2,9 @@
 
 mod accounts;
 mod admit;
+mod feed;
 mod ledger;
 
 pub use admit::{Admission, Catalogue, Draft, Program, Range, Request, RunDraft, StepPatches};
-pub use ledger::{Capacity, Ledger, Page, Stats, Taken};
+pub use feed::{Begun, Feed, Printed, StepAt, Stream};
+pub use ledger::{Capacity, Followed, Ledger, Page, Stats, Taken, Watch};

@@ -7,10 +7,14 @@
 mod bounds;
 #[path = "http/decoder.rs"]
 mod decoder;
+#[path = "http/events.rs"]
+mod events;
 #[path = "http/malformed.rs"]
 mod malformed;
 #[path = "http/pages.rs"]
 mod pages;
+#[path = "support/sse.rs"]
+mod sse;
 #[path = "http/v1.rs"]
 mod v1;
 #[path = "http/who.rs"]

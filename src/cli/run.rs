@@ -20,7 +20,7 @@ use crate::report::bounds;
 use crate::server;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
-use crate::worker::Stream;
+use crate::worker::{Live, Stream};
 
 /// Exit statuses for what is no ending of the program's own. 124 is that of timeout(1).
 const TIMED_OUT: u8 = 124;
@@ -94,7 +94,7 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
             Stream::Err => pass_on(&mut io::stderr().lock(), bytes),
         };
         let (report, leftovers) = {
-            let work = ground.sandbox.execute(&job, &cancel, if json { None } else { Some(&live) });
+            let work = ground.sandbox.execute(&job, &cancel, Live { told: (!json).then_some(&live), kept: None });
             tokio::pin!(work);
             tokio::select! {
                 done = &mut work => done,

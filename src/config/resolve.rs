@@ -266,6 +266,8 @@ fn blank(base: Defaults) -> Settings {
             write_time: Duration::ZERO,
             connections: 0,
             requests: 0,
+            listeners: 0,
+            heartbeat: Duration::ZERO,
             headers: 0,
             header_bytes: Bytes(0),
             guard_monaco: false,

@@ -69,6 +69,8 @@ pub struct HttpSettings {
     pub write_time: Duration,
     pub connections: usize,
     pub requests: usize,
+    pub listeners: usize,
+    pub heartbeat: Duration,
     pub headers: usize,
     pub header_bytes: Bytes,
     pub guard_monaco: bool,

@@ -344,6 +344,20 @@ pub const ROWS: &[Row] = &[
         |s, raw| s.http.requests = whole(raw, 1, 100_000)?
     ),
     row!(
+        "http.listeners",
+        Preset::Text("1024"),
+        "a whole number, 1 to 100000",
+        "Clients that follow the events of a submission at the same time. Further ones are refused with 503.",
+        |s, raw| s.http.listeners = whole(raw, 1, 100_000)?
+    ),
+    row!(
+        "http.heartbeat_ms",
+        Preset::Text("15000"),
+        MILLISECONDS,
+        "After so long without an event a client that follows a submission gets a comment, so that both sides see that the other is there.",
+        |s, raw| s.http.heartbeat = millis(raw)?
+    ),
+    row!(
         "http.headers",
         Preset::Text("100"),
         "a whole number, 1 to 1000",

@@ -161,7 +161,7 @@ async fn requests(
     let sent_away = async {
         seat.gone().cancelled().await;
         // Only a request that was not read to its end, or waits for something, is still to be answered.
-        if matches!(seat.waiting(), None | Some(Waits::Body | Waits::End)) {
+        if matches!(seat.waiting(), None | Some(Waits::Body | Waits::Events | Waits::End)) {
             tokio::time::sleep(LAST_WORDS).await;
         }
     };

@@ -17,6 +17,8 @@ pub enum Waits {
     Head,
     /// To finish a request's body.
     Body,
+    /// For nothing: it is the client who waits for what happens to a submission, and can come back to where he was.
+    Events,
     /// For nothing: it is the client who waits for the end of a submission.
     End,
     /// To take a reply.

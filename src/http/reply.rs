@@ -5,14 +5,16 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::Response;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::sync::mpsc;
 
 use super::encode;
+use super::places::Waits;
 use super::printed::Printed;
 use super::room::Guest;
 use crate::model::Submission;
@@ -44,6 +46,8 @@ pub enum Part {
 enum Parts {
     Whole(Bytes),
     Result(Box<Pieces>),
+    /// As it comes, until nobody sends any more.
+    Events(mpsc::Receiver<Bytes>),
 }
 
 /// The parts of a submission's reply that are not sent yet.
@@ -83,6 +87,19 @@ impl Content {
         Self { parts: Parts::Result(Box::new(pieces)), sent: None }
     }
 
+    /// What is sent from the other end, piece by piece.
+    pub const fn events(from: mpsc::Receiver<Bytes>) -> Self {
+        Self { parts: Parts::Events(from), sent: None }
+    }
+
+    /// What is waited for while it is sent.
+    pub const fn waits(&self) -> Waits {
+        match self.parts {
+            Parts::Events(_) => Waits::Events,
+            _ => Waits::Reply,
+        }
+    }
+
     /// Keeps `what` until the whole body is handed over.
     pub fn keep(&mut self, what: impl Send + Sync + 'static) {
         self.sent = Some(Box::new(what));
@@ -93,6 +110,18 @@ impl<T: Into<Bytes>> From<T> for Content {
     fn from(whole: T) -> Self {
         Self { parts: Parts::Whole(whole.into()), sent: None }
     }
+}
+
+/// The whole of these parts at once.
+pub fn whole(submission: Arc<Submission>, parts: Vec<Part>) -> Vec<u8> {
+    let mut content = Content::result(submission, parts, None);
+    let mut bytes = Vec::new();
+    if let Parts::Result(pieces) = &mut content.parts {
+        while pieces.left > 0 {
+            bytes.extend_from_slice(&pieces.next());
+        }
+    }
+    bytes
 }
 
 impl Pieces {
@@ -143,11 +172,12 @@ impl Body for Content {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = match &mut self.parts {
             Parts::Whole(bytes) => std::mem::take(bytes),
             Parts::Result(pieces) if pieces.left == 0 => Bytes::new(),
             Parts::Result(pieces) => pieces.next(),
+            Parts::Events(from) => ready!(from.poll_recv(cx)).unwrap_or_default(),
         };
         Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
     }
@@ -157,10 +187,11 @@ impl Body for Content {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match &self.parts {
-            Parts::Whole(bytes) => bytes.len() as u64,
-            Parts::Result(pieces) => pieces.left,
-        })
+        match &self.parts {
+            Parts::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Parts::Result(pieces) => SizeHint::with_exact(pieces.left),
+            Parts::Events(_) => SizeHint::default(),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use super::problem::Problem;
 use super::reply::{Content, Reply};
 use super::room::Room;
 use super::stall::Pulse;
+use super::v1::Endings;
 use super::{body, decode, key, metrics, monaco, query, v1};
 use crate::config::HttpSettings;
 use crate::health::Health;
@@ -60,6 +61,10 @@ pub struct Edge {
     pub(super) book: Option<Arc<Book>>,
     /// Whether `/metrics` is all that is served.
     pub(super) apart: bool,
+    /// Places for those who follow a submission.
+    pub(super) listeners: Arc<Semaphore>,
+    /// Reports that some of them are reading.
+    pub(super) endings: Endings,
 }
 
 impl Edge {
@@ -81,6 +86,8 @@ impl Edge {
             counts: crate::metrics::Http::default(),
             book: None,
             apart: false,
+            listeners: Arc::new(Semaphore::new(http.listeners)),
+            endings: Endings::default(),
             http: HttpSettings { submission, ..http },
         }
     }
@@ -207,7 +214,7 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
     if last || (given_up && client.pulse.unread.load(Ordering::Acquire)) {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    client.seat.waits(Waits::Reply);
+    client.seat.waits(reply.body().waits());
     reply.body_mut().keep(open);
     info!(tag = %Tag::Http, "{line} {} {:.1}ms", status.as_u16(), began.elapsed().as_secs_f64() * 1000.0);
     Ok(reply)

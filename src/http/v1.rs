@@ -3,6 +3,7 @@
 
 mod decode;
 mod document;
+mod events;
 mod judged;
 pub mod languages;
 mod list;
@@ -11,6 +12,7 @@ mod query;
 mod submissions;
 mod verdict;
 
+pub use events::Endings;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
 
@@ -31,16 +33,19 @@ pub enum Route {
     Submissions,
     /// One of them; `None` for an id that we never gave out.
     Submission(Option<JobId>),
+    /// What happens to one of them.
+    Events(Option<JobId>),
 }
 
 impl Route {
     /// The route of a path.
     pub fn of(path: &str) -> Option<Self> {
         let rest = path.strip_prefix(PREFIX)?;
-        match rest.split_once('/') {
-            None if rest == "languages" => Some(Self::Languages),
-            None if rest == "submissions" => Some(Self::Submissions),
-            Some(("submissions", id)) if !id.contains('/') => Some(Self::Submission(canonical(id.as_bytes()))),
+        match rest.split('/').collect::<Vec<_>>()[..] {
+            ["languages"] => Some(Self::Languages),
+            ["submissions"] => Some(Self::Submissions),
+            ["submissions", id] => Some(Self::Submission(canonical(id.as_bytes()))),
+            ["submissions", id, "events"] => Some(Self::Events(canonical(id.as_bytes()))),
             _ => None,
         }
     }
@@ -49,7 +54,7 @@ impl Route {
     pub const fn id(self) -> Option<JobId> {
         match self {
             Self::Languages | Self::Submissions => None,
-            Self::Submission(id) => id,
+            Self::Submission(id) | Self::Events(id) => id,
         }
     }
 
@@ -59,6 +64,7 @@ impl Route {
             Self::Languages => "/v1/languages",
             Self::Submissions => "/v1/submissions",
             Self::Submission(_) => "/v1/submissions/{id}",
+            Self::Events(_) => "/v1/submissions/{id}/events",
         }
     }
 
@@ -68,6 +74,7 @@ impl Route {
             Self::Languages => "GET, OPTIONS",
             Self::Submissions => "GET, POST, OPTIONS",
             Self::Submission(_) => "GET, DELETE, OPTIONS",
+            Self::Events(_) => "GET, OPTIONS",
         }
     }
 }
@@ -83,6 +90,7 @@ pub async fn answer(client: &Client, route: Route, request: Request<Incoming>) -
             list::show(client, request.uri().query().unwrap_or_default()).await
         }
         Route::Submissions => submissions::submit(client, request).await,
+        Route::Events(id) => events::follow(client, id.ok_or(Problem::UnknownId)?, &request).await,
         Route::Submission(id) => {
             let id = id.ok_or(Problem::UnknownId)?;
             match *request.method() {

@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 use self::entry::Inner;
 pub use self::list::Page;
 use self::watch::Watchers;
-use super::Admission;
+pub use self::watch::{Followed, Watch};
+use super::{Admission, Feed};
 use crate::metrics;
 use crate::model::{Bytes, Job, JobId, Refusal, State, Submission};
 use crate::queue::Queue;
@@ -63,6 +64,8 @@ pub struct Taken {
     pub job: Job,
     /// Fires when somebody wants it to end.
     pub cancel: CancellationToken,
+    /// Where it is to print to.
+    pub feed: Arc<Feed>,
 }
 
 /// See the module's documentation.

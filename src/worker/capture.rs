@@ -1,9 +1,9 @@
 //! Drains what a job prints while it runs. Past the limit bytes are counted and dropped, so that neither the job nor
 //! our memory waits for anybody.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fmt, io};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
@@ -11,21 +11,29 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Bytes, Captured, Streams};
+use crate::service::Feed;
+pub use crate::service::Stream;
 
 /// As much as a pipe holds by default (pipe(7)).
 const CHUNK: usize = 65_536;
 
-/// Which stream a piece of output came from; [`Stream::Out`] for both where they are merged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
+/// Somebody who is told of output as it is printed.
+type Tell<'a> = &'a (dyn Fn(Stream, &[u8]) + Send + Sync);
+
+/// Who gets to see output as it is printed.
+#[derive(Clone, Copy, Default)]
+pub struct Live<'a> {
+    /// Is told of what is within the limit; the job waits until it was.
+    pub told: Option<Tell<'a>>,
+    /// Has what is kept, until it is all there.
+    pub kept: Option<&'a Feed>,
 }
 
-/// Somebody who wants to see output as it is printed. Gets what is within the limit, not what is dropped.
-pub type Live<'a> = &'a (dyn Fn(Stream, &[u8]) + Send + Sync);
+impl fmt::Debug for Live<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("told", &self.told.is_some()).field("kept", &self.kept).finish()
+    }
+}
 
 /// Our ends of a job's output.
 #[derive(Debug)]
@@ -70,14 +78,17 @@ impl Capture {
     }
 
     /// Reads until every writer is gone, and keeps the first `keep` bytes of both streams together, within the limit.
-    pub(super) async fn drain(&self, live: Option<Live<'_>>, keep: u64) -> io::Result<Captured> {
+    pub(super) async fn drain(&self, live: Live<'_>, keep: u64) -> io::Result<Captured> {
         let (out, err) = tokio::join!(self.read(&self.out, Stream::Out, live, keep), async {
             match &self.err {
                 Some(pipe) => self.read(pipe, Stream::Err, live, keep).await,
                 None => Ok((Vec::new(), 0)),
             }
         });
-        let ((stdout, lost_out), (stderr, lost_err)) = (out?, err?);
+        let ((mut stdout, lost_out), (mut stderr, lost_err)) = (out?, err?);
+        if let Some(feed) = live.kept {
+            [stdout, stderr] = feed.end();
+        }
         let seen = self.seen.load(Ordering::Relaxed);
         Ok(Captured { stdout, stderr, seen, cut: seen > self.limit, lost: [lost_out, lost_err] })
     }
@@ -102,14 +113,8 @@ impl Capture {
         self.over.notified().await;
     }
 
-    /// What was kept of one stream, and how much was not.
-    async fn read(
-        &self,
-        pipe: &Receiver,
-        stream: Stream,
-        live: Option<Live<'_>>,
-        keep: u64,
-    ) -> io::Result<(Vec<u8>, u64)> {
+    /// What was kept of one stream, unless a feed has it, and how much was not.
+    async fn read(&self, pipe: &Receiver, stream: Stream, live: Live<'_>, keep: u64) -> io::Result<(Vec<u8>, u64)> {
         let (mut kept, mut lost) = (Vec::new(), 0);
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -133,10 +138,13 @@ impl Capture {
             let fresh = &chunk[..n.min(room)];
             let left = usize::try_from(keep.saturating_sub(before)).unwrap_or(usize::MAX);
             let stays = &fresh[..fresh.len().min(left)];
-            kept.extend_from_slice(stays);
             lost += (n - stays.len()) as u64;
-            if let Some(live) = live.filter(|_| !fresh.is_empty()) {
-                live(stream, fresh);
+            match live.kept {
+                Some(feed) if !stays.is_empty() => feed.print(stream, stays),
+                _ => kept.extend_from_slice(stays),
+            }
+            if let Some(tell) = live.told.filter(|_| !fresh.is_empty()) {
+                tell(stream, fresh);
             }
             if n > room {
                 self.over.notify_one();
@@ -163,6 +171,7 @@ pub(super) async fn read_report(pipe: Receiver, limit: u64) -> io::Result<Vec<u8
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::StepKind;
     use std::io::Write;
 
     fn me() -> u32 {
@@ -177,7 +186,7 @@ mod tests {
         let mut out = std::fs::File::from(out);
         out.write_all(b"12345678").unwrap();
         drop(out);
-        let captured = capture.drain(None, u64::MAX).await.unwrap();
+        let captured = capture.drain(Live::default(), u64::MAX).await.unwrap();
         assert_eq!(captured, Captured { stdout: b"12345".to_vec(), stderr: vec![], seen: 8, cut: true, lost: [3, 0] });
         capture.over().await;
     }
@@ -188,7 +197,7 @@ mod tests {
         let mut out = std::fs::File::from(ends.out);
         out.write_all(b"all of it").unwrap();
         capture.ended();
-        let captured = capture.drain(None, u64::MAX).await.unwrap();
+        let captured = capture.drain(Live::default(), u64::MAX).await.unwrap();
         assert_eq!(captured.stdout, b"all of it");
         drop((out, ends.err));
     }
@@ -201,9 +210,31 @@ mod tests {
         drop(ends.err);
         let seen = std::sync::Mutex::new(Vec::new());
         let live = |_: Stream, bytes: &[u8]| seen.lock().unwrap().extend_from_slice(bytes);
-        let captured = capture.drain(Some(&live), 2).await.unwrap();
+        let captured = capture.drain(Live { told: Some(&live), kept: None }, 2).await.unwrap();
         let wanted = Captured { stdout: b"12".to_vec(), stderr: vec![], seen: 5, cut: false, lost: [3, 0] };
         assert_eq!((captured, seen.into_inner().unwrap()), (wanted, b"12345".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn a_feed_has_what_is_kept_and_gives_it_back_at_the_end() {
+        let (capture, ends) = Capture::open(Streams::Separate, Bytes(5), me()).unwrap();
+        let feed = Feed::new();
+        feed.begin(StepKind::Run);
+        let mut changed = feed.subscribe();
+        let (mut out, err) = (std::fs::File::from(ends.out), std::fs::File::from(ends.err));
+        let here = || feed.look(|steps| steps[0].streams.each_ref().map(|stream| stream.bytes.clone()));
+        let (captured, ()) = tokio::join!(capture.drain(Live { told: None, kept: Some(&feed) }, 4), async {
+            out.write_all(b"123").unwrap();
+            changed.changed().await.unwrap();
+            assert_eq!(here(), [Some(b"123".to_vec()), Some(Vec::new())]);
+            (&err).write_all(b"4567").unwrap();
+            changed.changed().await.unwrap();
+            assert_eq!(here(), [Some(b"123".to_vec()), Some(b"4".to_vec())]);
+            drop((out, err));
+        });
+        let (stdout, stderr) = (b"123".to_vec(), b"4".to_vec());
+        assert_eq!(captured.unwrap(), Captured { stdout, stderr, seen: 7, cut: true, lost: [0, 3] });
+        assert!(feed.look(|steps| steps[0].over));
     }
 
     #[tokio::test]
@@ -211,7 +242,7 @@ mod tests {
         let (capture, ends) = Capture::open(Streams::Separate, Bytes(4), me()).unwrap();
         std::fs::File::from(ends.out).write_all(b"12").unwrap();
         std::fs::File::from(ends.err).write_all(b"34").unwrap();
-        let captured = capture.drain(None, u64::MAX).await.unwrap();
+        let captured = capture.drain(Live::default(), u64::MAX).await.unwrap();
         assert_eq!(
             captured,
             Captured { stdout: b"12".to_vec(), stderr: b"34".to_vec(), seen: 4, cut: false, lost: [0, 0] }

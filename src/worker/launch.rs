@@ -12,7 +12,7 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::{Instant, timeout};
 
 use super::blueprint::{Blueprint, Place};
-use super::capture::{self, Capture, Ends};
+use super::capture::{self, Capture, Ends, Live};
 use super::collect::Tmp;
 use super::error::{DYING, StepError, WORDS};
 use super::remains::Remains;
@@ -186,7 +186,7 @@ fn enforce(remains: &Remains, blueprint: &Blueprint) -> Result<Option<OwnedFd>, 
 
 /// A runtime that fails before it has opened its log writes to the standard error that is to become the job's.
 async fn failed(error: RuntimeError, capture: &Capture) -> StepError {
-    let said = timeout(DYING, capture.drain(None, u64::MAX)).await;
+    let said = timeout(DYING, capture.drain(Live::default(), u64::MAX)).await;
     if let Ok(Ok(Captured { stdout, stderr, .. })) = said {
         let said = [stdout, stderr].concat();
         tracing::error!("run: {}", escaped(&String::from_utf8_lossy(&said[..said.len().min(WORDS)])));

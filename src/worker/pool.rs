@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::capture::Live;
 use super::retry;
 use super::sandbox::{Leftovers, Sandbox};
 use crate::health::Health;
@@ -75,14 +76,14 @@ struct Worker {
 impl Worker {
     async fn work(self) {
         let tag = Tag::Worker(self.number);
-        while let Some(Taken { job, cancel }) = self.ledger.take().await {
+        while let Some(Taken { job, cancel, feed }) = self.ledger.take().await {
             tracing::info!(%tag, "{} takes {}", job.language, job.id);
             let id = job.id;
             // In a task of its own: should there be a mistake of ours that panics, this job ends with a fault and the
             // worker goes on.
             let own = Arc::clone(&self.sandbox);
             let carried_out = tokio::spawn(async move {
-                let (report, leftovers) = own.execute(&job, &cancel, None).await;
+                let (report, leftovers) = own.execute(&job, &cancel, Live { told: None, kept: Some(&feed) }).await;
                 log(&job, &report);
                 (report, leftovers)
             });

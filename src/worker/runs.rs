@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::capture::Stream;
+use super::capture::{Live, Stream};
 use super::collect::Tmp;
 use super::error::StepError;
 use super::sandbox::Here;
@@ -83,11 +83,12 @@ impl Here<'_> {
             if stream == Stream::Out {
                 comparison.lock().unwrap_or_else(PoisonError::into_inner).feed(bytes);
             }
-            if let Some(live) = live {
-                live(stream, bytes);
+            if let Some(tell) = live.told {
+                tell(stream, bytes);
             }
         };
-        let (step, tmp) = self.step(StepKind::Run, &run.limits, handover, Some(&seen)).await?;
+        let live = Live { told: Some(&seen), ..live };
+        let (step, tmp) = self.step(StepKind::Run, &run.limits, handover, live).await?;
         let same = comparison.into_inner().unwrap_or_else(PoisonError::into_inner).same();
         Ok((StepReport { verdict: held_against(step.verdict, same), ..step }, tmp))
     }

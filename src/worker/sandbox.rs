@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::artefact::{Found, collect};
 use super::blueprint::Blueprint;
 use super::cache::{self, Cache, Compiled};
-use super::capture::Live;
+use super::capture::{Live, Stream};
 use super::collect::{CollectBounds, Tmp};
 use super::error::StepError;
 use super::filters::Filters;
@@ -138,7 +138,7 @@ impl Sandbox {
         self: &Arc<Self>,
         job: &Job,
         cancel: &CancellationToken,
-        live: Option<Live<'_>>,
+        live: Live<'_>,
     ) -> (JobReport, Leftovers) {
         let mut leftovers = Leftovers::default();
         let steps = usize::from(job.compile.is_some()) + job.runs.len();
@@ -169,7 +169,7 @@ pub(super) struct Here<'a> {
     pub(super) sandbox: &'a Arc<Sandbox>,
     pub(super) job: &'a Job,
     pub(super) cancel: &'a CancellationToken,
-    pub(super) live: Option<Live<'a>>,
+    pub(super) live: Live<'a>,
     pub(super) leftovers: &'a mut Leftovers,
     pub(super) began: Instant,
 }
@@ -231,11 +231,17 @@ impl Here<'_> {
         let key = cache::key([on.as_bytes()].into_iter().chain(sources));
         if let Some(compiled) = stock.cache.get(key).await {
             tracing::info!(tag = %Tag::Exec(self.job.id), "the same was compiled before");
+            if let Some(feed) = self.live.kept {
+                feed.begin(StepKind::Compile);
+                feed.print(Stream::Out, &compiled.report.evidence.output.stdout);
+                feed.end();
+            }
             return Ok(compiled);
         }
         let handover = Handover::of(plan, files);
         // A compiler's words belong to the report; what is passed on as it comes is what the program prints.
-        let (mut report, _) = self.step(StepKind::Compile, limits, &handover, None).await?;
+        let live = Live { told: None, ..self.live };
+        let (mut report, _) = self.step(StepKind::Compile, limits, &handover, live).await?;
         if report.verdict != Verdict::Ok {
             return Ok(Compiled { report, files: Arc::clone(files) });
         }
@@ -266,7 +272,7 @@ impl Here<'_> {
         kind: StepKind,
         limits: &Limits,
         handover: &Handover<'_>,
-        live: Option<Live<'_>>,
+        live: Live<'_>,
     ) -> Result<(StepReport, Option<Tmp>), StepError> {
         let (sandbox, name) = (self.sandbox, &self.job.language);
         // With 0 only the pattern keeps a crash from starting something outside, and somebody may change that.
@@ -296,6 +302,9 @@ impl Here<'_> {
         };
         // While nothing of the job's has run in it.
         let tmp = if kind == StepKind::Run && !self.job.collect.is_empty() { Some(waiting.tmp()) } else { None };
+        if let Some(feed) = live.kept {
+            feed.begin(kind);
+        }
         let (result, remains) = step::run(waiting, handover, self.cancel, live).await;
         self.leftovers.containers.push(remains);
         sandbox.stock.ran(name, kind, result.as_ref().ok());

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::judge::{Namespaces, Probe};
 use super::blueprint::Blueprint;
+use super::capture::Live;
 use super::error::StepError;
 use super::sandbox::Sandbox;
 use super::step::{self, Handover};
@@ -106,7 +107,7 @@ async fn carry_out(sandbox: &Arc<Sandbox>, probe: Probe) -> Result<StepReport, S
     let files = [CodeFile { path: PROGRAM.into(), mode: 0o555, bytes: PROBE.to_vec() }];
     let handover =
         Handover { argv: &blueprint.ahead.argv, env: &[], told: None, files: &files, stdin: &[], keep: u64::MAX };
-    let (report, remains) = step::run(waiting, &handover, &CancellationToken::new(), None).await;
+    let (report, remains) = step::run(waiting, &handover, &CancellationToken::new(), Live::default()).await;
     remains.clear().await;
     report.map_err(failed)
 }

@@ -57,7 +57,7 @@ pub(super) async fn run(
     waiting: Waiting,
     handover: &Handover<'_>,
     cancel: &CancellationToken,
-    live: Option<Live<'_>>,
+    live: Live<'_>,
 ) -> (Result<StepReport, StepError>, Remains) {
     let Waiting { blueprint, mut remains, capture, stdin, word, report, oom, enforcement, .. } = waiting;
     let Remains { container: Some(container), leaf: Some(leaf), workdir: Some(workdir), name, .. } = &mut remains

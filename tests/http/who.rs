@@ -104,7 +104,9 @@ async fn a_token_sees_what_it_submitted_and_nothing_else() {
     assert!(place.ends_with(&job.job.id.to_string()) && !job.cancel.is_cancelled());
     service.ledger.finish(job.job.id, report(Verdict::Ok, b"hi\n")).await;
     for (name, status) in [("a", 200), ("b", 404)] {
-        assert_eq!(service.with(name, "GET", &place, "").await.status, status, "{name}");
+        for place in [&place, &format!("{place}/events")] {
+            assert_eq!(service.with(name, "GET", place, "").await.status, status, "{name} {place}");
+        }
     }
     // The Monaco routes ask nobody, and know everything by its id.
     assert_eq!(service.get(&format!("/result?id={}", job.job.id)).await.json()["output"], "hi\n");

@@ -17,6 +17,7 @@ mod compile;
 mod config_command;
 mod doctor;
 mod endings;
+mod events;
 mod faults;
 mod files;
 mod full_disk;

@@ -20,6 +20,8 @@ pub enum Need {
     Runtime(Runtime),
     /// `scmp_sys_resolver`, which knows the names of system calls as the installed libseccomp does.
     Resolver,
+    /// `curl`, the client that everybody has.
+    Curl,
     /// `python3` outside, for programs that show what is possible there.
     Python,
     /// All of it: a job can run under this runtime.
@@ -40,6 +42,7 @@ impl Need {
             Self::Images => images_missing(),
             Self::Runtime(runtime) => runtime_missing(runtime),
             Self::Resolver => program_missing("scmp_sys_resolver", "seccomp"),
+            Self::Curl => program_missing("curl", "curl"),
             Self::Python => program_missing("python3", "python3"),
             Self::Sandbox(runtime) => account_missing()
                 .or_else(delegation_missing)

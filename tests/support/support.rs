@@ -15,6 +15,7 @@ pub mod settings;
 pub mod shape;
 pub mod signals;
 pub mod soak;
+pub mod sse;
 pub mod submission;
 pub mod table;
 

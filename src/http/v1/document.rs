@@ -302,7 +302,7 @@ const MOMENT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
 /// RFC 3339, UTC, microseconds.
-pub(super) fn moment(time: SystemTime) -> String {
+pub fn moment(time: SystemTime) -> String {
     // Only a year beyond 9999 cannot be shown so.
     OffsetDateTime::from(time).format(MOMENT).unwrap_or_default()
 }

@@ -127,5 +127,6 @@ impl Ledger {
             info!(tag = %Tag::Queue, "{id} waits for the next start");
         }
         self.lock().wait_again(id);
+        self.watchers.tell(id);
     }
 }

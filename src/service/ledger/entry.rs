@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{JobId, Owner, State, Submission};
+use crate::service::Feed;
 use crate::store::{Inventory, Kept};
 
 #[derive(Debug, Default)]
@@ -77,6 +78,8 @@ pub(super) struct Live {
     pub(super) cancelled: bool,
     /// The service wants it to end, and to run again after the next start.
     pub(super) interrupted: bool,
+    /// What it prints, while a worker has it.
+    pub(super) feed: Option<Arc<Feed>>,
 }
 
 impl Inner {
@@ -134,6 +137,7 @@ impl Live {
             ending: false,
             cancelled: false,
             interrupted: false,
+            feed: None,
         }
     }
 

@@ -9,6 +9,7 @@ use tracing::error;
 use super::entry::Live;
 use super::{Ledger, Taken};
 use crate::model::{Fault, JobId, JobReport, State};
+use crate::service::Feed;
 use crate::store::{Kept, Place, Start, StoreError};
 use crate::telemetry::{Tag, chain};
 
@@ -21,7 +22,8 @@ impl Ledger {
     pub async fn take(&self) -> Option<Taken> {
         loop {
             let id = self.queue.pop().await?;
-            let Some((start, cancel)) = self.start(id) else { continue };
+            let Some((start, cancel, feed)) = self.start(id) else { continue };
+            self.watchers.tell(id);
             // One that was cut off before does not run again before it is counted; see `recovery`.
             let lazy = start.attempt == 1;
             let noted = self.persist(&self.closed, "its start", id, || self.store.started(start, lazy)).await;
@@ -33,7 +35,7 @@ impl Ledger {
                 error!(tag = %Tag::Queue, "the queue is not filled up: {}", chain(&failure));
             }
             match job {
-                Some(Ok(job)) => return Some(Taken { job, cancel }),
+                Some(Ok(job)) => return Some(Taken { job, cancel, feed }),
                 Some(Err(_)) => self.finish(id, JobReport::faulted(Fault::Store)).await,
                 None => self.release(id),
             }
@@ -90,11 +92,13 @@ impl Ledger {
         // Before the lock is free again, so that a worker who has taken it meanwhile finds it here.
         inner.live.insert(id, Live::waiting(waiting, State::Queued));
         inner.behind -= 1;
+        drop(inner);
+        self.watchers.tell(id);
         true
     }
 
     /// Makes it run; nothing if it was cancelled since it left the queue.
-    fn start(&self, id: JobId) -> Option<(Start, CancellationToken)> {
+    fn start(&self, id: JobId) -> Option<(Start, CancellationToken, Arc<Feed>)> {
         let mut inner = self.lock();
         let live = inner.live.get_mut(&id).filter(|live| !live.ending)?;
         let at = live.now();
@@ -105,16 +109,19 @@ impl Ledger {
         let waited = at.duration_since(submission.queued_at).unwrap_or_default();
         let start = Start { id, at, attempt: live.attempts };
         let (cancel, size, owner) = (live.cancel.clone(), live.size, submission.owner.clone());
+        let feed = Arc::clone(live.feed.insert(Arc::default()));
         inner.leave(owner.as_ref(), size);
         inner.running += 1;
         drop(inner);
         self.counts.started(waited);
-        Some((start, cancel))
+        Some((start, cancel, feed))
     }
 
     /// The service ends before the job began: it waits in the store.
     fn release(&self, id: JobId) {
         let mut inner = self.lock();
         inner.wait_again(id);
+        drop(inner);
+        self.watchers.tell(id);
     }
 }
