@@ -11,6 +11,7 @@ mod listen;
 mod metrics;
 mod monaco;
 mod output;
+mod page;
 mod places;
 mod printed;
 mod problem;

@@ -55,12 +55,42 @@ async fn methods_paths_and_cors() {
         let head = service.request("HEAD", path, "", b"").await;
         assert_eq!((head.status, head.body.as_str()), (405, ""));
     }
-    for path in ["/", "/submit/", "/Status", "/result/x", "//status", "/favicon.ico"] {
+    for path in ["/page", "/submit/", "/Status", "/result/x", "//status", "/favicon.ico"] {
         assert_problem(&service.get(path).await, 404, "Not found\n");
     }
     for path in ["/healthz", "/readyz"] {
         let reply = service.get(path).await;
         assert_eq!((reply.status, reply.body.as_str()), (200, "ok"));
+    }
+}
+
+/// At `/` is a page that may use nothing from elsewhere, unless it is turned off; then there is what was there before.
+#[tokio::test]
+async fn the_page() {
+    let on = service(&[]).await;
+    for (path, kind, within) in [
+        ("/", "text/html; charset=utf-8", "<title>casemate</title>"),
+        ("/?x=1", "text/html; charset=utf-8", "<title>casemate</title>"),
+        ("/page/page.css", "text/css; charset=utf-8", "prefers-color-scheme"),
+        ("/page/page.js", "text/javascript; charset=utf-8", "/v1/submissions"),
+        ("/page/icon.svg", "image/svg+xml", "<svg"),
+    ] {
+        let reply = on.get(path).await;
+        assert_eq!((reply.status, reply.headers["content-type"].as_str()), (200, kind), "{path}");
+        assert!(reply.body.contains(within), "{path}");
+        let policy = &reply.headers["content-security-policy"];
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(reply.headers["x-content-type-options"], "nosniff");
+        let head = on.request("HEAD", path, "", b"").await;
+        assert_eq!(
+            (head.status, head.body.as_str(), &head.headers["content-length"]),
+            (200, "", &reply.headers["content-length"])
+        );
+    }
+    assert_problem(&on.request("POST", "/", "", b"").await, 405, "Method not allowed\n");
+    let off = service(&[("CASEMATE_HTTP__PAGE", "false")]).await;
+    for path in ["/", "/page/page.css", "/page/page.js"] {
+        assert_problem(&off.get(path).await, 404, "Not found\n");
     }
 }
 

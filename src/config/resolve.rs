@@ -268,6 +268,7 @@ fn blank(base: Defaults) -> Settings {
             requests: 0,
             listeners: 0,
             heartbeat: Duration::ZERO,
+            page: false,
             headers: 0,
             header_bytes: Bytes(0),
             guard_monaco: false,

@@ -71,6 +71,7 @@ pub struct HttpSettings {
     pub requests: usize,
     pub listeners: usize,
     pub heartbeat: Duration,
+    pub page: bool,
     pub headers: usize,
     pub header_bytes: Bytes,
     pub guard_monaco: bool,

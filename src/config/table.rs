@@ -12,18 +12,11 @@ use super::{MetricsAt, RuntimeChoice, UnenforcedLimits};
 use crate::model::Bytes;
 use crate::telemetry::LEVELS;
 
-use self::accept::{account, addresses, millis, origins, path, url, whole, within};
+use self::accept::{ANY_PATH, MILLISECONDS, TRUTH, account, addresses, millis, origins, path, url, whole, within};
 pub use self::ceilings::CEILINGS;
 pub use self::limits::{LIMITS, LimitRow};
 use self::row::row;
-pub use self::row::{Preset, Row};
-
-/// The four that have a variable of their own, without the prefix.
-pub const PLAIN: [&str; 4] = ["port", "max_workers", "queue_size", "default_language"];
-
-const ANY_PATH: &str = "an absolute path";
-const TRUTH: &str = "true or false";
-const MILLISECONDS: &str = "milliseconds, 1 to 86400000";
+pub use self::row::{PLAIN, Preset, Row};
 
 /// Every setting except `limits`.
 // The macro adds the semicolon that the lint misses in some rows.
@@ -347,16 +340,15 @@ pub const ROWS: &[Row] = &[
         "http.listeners",
         Preset::Text("1024"),
         "a whole number, 1 to 100000",
-        "Clients that follow the events of a submission at the same time. Further ones are refused with 503.",
-        |s, raw| s.http.listeners = whole(raw, 1, 100_000)?
+        "Readers of events at once.",
+        |s, raw| { s.http.listeners = whole(raw, 1, 100_000)? }
     ),
-    row!(
-        "http.heartbeat_ms",
-        Preset::Text("15000"),
-        MILLISECONDS,
-        "After so long without an event a client that follows a submission gets a comment, so that both sides see that the other is there.",
-        |s, raw| s.http.heartbeat = millis(raw)?
-    ),
+    row!("http.heartbeat_ms", Preset::Text("15000"), MILLISECONDS, "How long events are silent at most.", |s, raw| {
+        s.http.heartbeat = millis(raw)?
+    }),
+    row!("http.page", Preset::Text("true"), TRUTH, "Whether there is a page for trying it, at `/`.", |s, raw| {
+        s.http.page = raw.truth()?
+    }),
     row!(
         "http.headers",
         Preset::Text("100"),

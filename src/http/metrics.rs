@@ -34,7 +34,11 @@ impl Edge {
     }
 
     pub(super) fn serves(&self, route: Route) -> bool {
-        if route == Route::Metrics { self.book.is_some() } else { !self.apart }
+        match route {
+            Route::Metrics => self.book.is_some(),
+            Route::Page(_) => self.http.page && !self.apart,
+            _ => !self.apart,
+        }
     }
 
     /// With this to say of the languages, as [`languages`](super::languages) writes it.
@@ -56,6 +60,7 @@ impl Route {
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
             Self::Metrics => "/metrics",
+            Self::Page(file) => file.path(),
         }
     }
 

@@ -22,7 +22,7 @@ use super::reply::{Content, Reply};
 use super::room::Room;
 use super::stall::Pulse;
 use super::v1::Endings;
-use super::{body, decode, key, metrics, monaco, query, v1};
+use super::{body, decode, key, metrics, monaco, page, query, v1};
 use crate::config::HttpSettings;
 use crate::health::Health;
 use crate::metrics::Book;
@@ -141,6 +141,7 @@ pub(super) enum Route {
     Health,
     Ready,
     Metrics,
+    Page(page::File),
 }
 
 impl Route {
@@ -153,7 +154,7 @@ impl Route {
             "/healthz" => Self::Health,
             "/readyz" => Self::Ready,
             "/metrics" => Self::Metrics,
-            _ => return v1::Route::of(path).map(Self::V1),
+            _ => return page::File::at(path).map(Self::Page).or_else(|| v1::Route::of(path).map(Self::V1)),
         })
     }
 
@@ -162,7 +163,7 @@ impl Route {
         match self {
             Self::Status | Self::Result => asked(request).ok(),
             Self::V1(route) => route.id(),
-            Self::Submit | Self::QueueStats | Self::Health | Self::Ready | Self::Metrics => None,
+            Self::Submit | Self::QueueStats | Self::Health | Self::Ready | Self::Metrics | Self::Page(_) => None,
         }
     }
 
@@ -171,7 +172,7 @@ impl Route {
             Self::Submit => "POST, OPTIONS",
             Self::Status | Self::Result | Self::QueueStats => "GET, OPTIONS",
             Self::V1(route) => route.allow(),
-            Self::Health | Self::Ready | Self::Metrics => "GET, HEAD, OPTIONS",
+            Self::Health | Self::Ready | Self::Metrics | Self::Page(_) => "GET, HEAD, OPTIONS",
         }
     }
 }
@@ -244,6 +245,7 @@ async fn dispatch(client: &Client, route: Option<Route>, request: Request<Incomi
         Route::V1(route) => v1::answer(client, route, request).await,
         Route::QueueStats => json(StatusCode::OK, &monaco::queue_stats(edge.ledger.stats())),
         Route::Health => Ok(plain("ok")),
+        Route::Page(file) => Ok(file.reply()),
         Route::Ready => ready(edge),
         Route::Metrics => metrics::show(edge.book.as_deref(), request.headers()),
     }

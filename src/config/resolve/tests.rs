@@ -162,7 +162,7 @@ fn every_key_can_be_given_in_the_file() {
         let value = match row.preset {
             Preset::Text(text) if text.parse::<u64>().is_ok() => text.to_owned(),
             Preset::Text(text) if text.contains(',') || text == "*" => format!("[{text:?}]").replace(',', "\", \""),
-            Preset::Text("false") => "true".to_owned(),
+            Preset::Text("true" | "false") => "true".to_owned(),
             Preset::Text(text) => format!("{text:?}"),
             Preset::Derived(_) if row.key == "cors_origins" => "['*']".to_owned(),
             Preset::Derived(_) => "\"/x\"".to_owned(),

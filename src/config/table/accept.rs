@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use crate::config::value::Raw;
 
+pub(super) const ANY_PATH: &str = "an absolute path";
+pub(super) const TRUTH: &str = "true or false";
+pub(super) const MILLISECONDS: &str = "milliseconds, 1 to 86400000";
+
 pub(super) fn addresses(raw: &Raw) -> Option<Vec<IpAddr>> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     for text in raw.list()? {

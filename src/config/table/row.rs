@@ -3,6 +3,9 @@
 use crate::config::Settings;
 use crate::config::value::Raw;
 
+/// The four that have a variable of their own, without the prefix.
+pub const PLAIN: [&str; 4] = ["port", "max_workers", "queue_size", "default_language"];
+
 /// Where a default comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Preset {
