@@ -12,6 +12,7 @@ mod added_language;
 mod api;
 mod bundle_command;
 mod cancel;
+mod client;
 mod collect;
 mod compile;
 mod config_command;

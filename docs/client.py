@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""A client of casemate in one file, with nothing but Python's standard library. Copy it.
+
+    client = Casemate("http://localhost:8080")
+    result = client.run("python", "print(input())", stdin="hello")
+    print(result["verdict"], result["run"]["stdout"])
+
+or, to see output as it is printed:
+
+    submission = client.submit("c", source)
+    for event, data in client.follow(submission["id"]):
+        if event == "output":
+            print(text(data), end="")
+
+From a shell: client.py http://localhost:8080 hello.py < input
+"""
+
+import base64
+import http.client
+import json
+import pathlib
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+
+LANGUAGES = {".py": "python", ".java": "java", ".c": "c", ".cpp": "cpp", ".cc": "cpp"}
+
+
+class Refused(Exception):
+    """The service said no; `problem` is its problem document (RFC 9457)."""
+
+    def __init__(self, problem):
+        super().__init__(f"{problem.get('detail')}: {problem.get('remedy')}")
+        self.problem = problem
+
+
+class Casemate:
+    def __init__(self, address, token=None, timeout=120):
+        self.address = address.rstrip("/")
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # Seconds without a byte; a comment comes every 15 where nothing happens.
+        self.timeout = timeout
+
+    def open(self, method, path, body=None, **headers):
+        data = None if body is None else json.dumps(body).encode()
+        headers = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        request = urllib.request.Request(self.address + path, data, headers, method=method)
+        try:
+            return urllib.request.urlopen(request, timeout=self.timeout)
+        except urllib.error.HTTPError as error:
+            try:
+                problem = json.load(error)
+            except ValueError:
+                problem = {"status": error.code, "detail": str(error), "remedy": "look at the address"}
+            raise Refused(problem) from None
+
+    def ask(self, method, path, body=None, **headers):
+        with self.open(method, path, body, **headers) as reply:
+            return json.load(reply)
+
+    def submit(self, language, source, **more):
+        """Submits; `more` is any other field: stdin, args, env, limits, streams. Safe to repeat where the answer is lost."""
+        key = str(uuid.uuid4())
+        for pause in (0.5, 1, 2, 4, None):
+            try:
+                return self.ask("POST", "/v1/submissions", {"language": language, "source": source, **more}, Idempotency_Key=key)
+            except Refused as refused:
+                # The service has too much to do, or goes down: it says so with 503.
+                if refused.problem.get("status") != 503 or pause is None:
+                    raise
+            except OSError:
+                if pause is None:
+                    raise
+            time.sleep(pause)
+
+    def wait(self, id):
+        """The result, once there is one."""
+        while True:
+            shown = self.ask("GET", f"/v1/submissions/{id}?wait=30")
+            if shown["ended_at"]:
+                return shown
+
+    def run(self, language, source, **more):
+        return self.wait(self.submit(language, source, **more)["id"])
+
+    def cancel(self, id):
+        return self.ask("DELETE", f"/v1/submissions/{id}")
+
+    def follow(self, id):
+        """Pairs of an event's name and its data, up to `end`. A connection that breaks off is opened again where it was."""
+        last, failures = None, 0
+        while True:
+            try:
+                with self.open("GET", f"/v1/submissions/{id}/events", **({"Last_Event_ID": last} if last else {})) as reply:
+                    for name, event_id, data in events(reply):
+                        last, failures = event_id or last, 0
+                        yield name, data
+                        if name == "end":
+                            return
+            except (OSError, http.client.HTTPException):
+                failures += 1
+                if failures > 5:
+                    raise
+            time.sleep(1)
+
+
+def events(lines):
+    """Server-sent events, as far as the service uses them."""
+    fields = {}
+    for line in lines:
+        line = line.decode().rstrip("\n")
+        name, _, value = line.partition(":")
+        if line and name:
+            fields[name] = value.removeprefix(" ")
+        elif not line and "data" in fields:
+            yield fields.get("event"), fields.get("id"), json.loads(fields["data"])
+            fields = {}
+
+
+def content(data):
+    """The bytes of an `output` event."""
+    return base64.b64decode(data["data"]) if data["encoding"] == "base64" else data["data"].encode()
+
+
+def text(data):
+    return content(data).decode(errors="replace")
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit("usage: client.py ADDRESS FILE < input")
+    client, file = Casemate(sys.argv[1]), pathlib.Path(sys.argv[2])
+    stdin = "" if sys.stdin.isatty() else {"base64": base64.b64encode(sys.stdin.buffer.read()).decode()}
+    submission = client.submit(LANGUAGES[file.suffix], file.read_text(), stdin=stdin)
+    try:
+        for event, data in client.follow(submission["id"]):
+            if event == "output":
+                to = sys.stdout if data["step"] == "run" and data["stream"] == "stdout" else sys.stderr
+                to.buffer.write(content(data))
+                to.buffer.flush()
+            elif event == "end":
+                print(f"{file}: {data['verdict']}", file=sys.stderr)
+                sys.exit(0 if data["verdict"] == "accepted" else 1)
+    except KeyboardInterrupt:
+        client.cancel(submission["id"])
+
+
+if __name__ == "__main__":
+    main()
