@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::collection::Attack;
 use super::layers::{How, named};
 use super::wrapper::WITHOUT;
+use crate::support::scale;
 use crate::support::{Settings, account};
 
 const SHELL: &str = "image = \"gcc\"\nsource = \"solution.sh\"\n\n[run]\nargv = [\"/bin/sh\", \"/code/solution.sh\"]\n";
@@ -76,6 +77,18 @@ impl Languages {
             }
             fs::write(&file, text).expect("a language file");
             account::give(&file);
+            // A slow machine stretches what the product's languages get; these are like them.
+            let usual = [
+                ("RUN", "WALL_MS", 10_000),
+                ("RUN", "CPU_SECONDS", 10),
+                ("RUN", "CPU_PERCENT", 10),
+                ("COMPILE", "WALL_MS", 30_000),
+                ("COMPILE", "CPU_SECONDS", 20),
+            ];
+            let compiled = |step: &str| step == "RUN" || matches!(kind.base, "c" | "java");
+            for (step, key, value) in usual.into_iter().filter(|(step, ..)| scale::factor() > 1 && compiled(step)) {
+                settings = settings.limit(&[name], step, key, value);
+            }
             for (key, value) in &kind.limits {
                 settings = settings.limit(&[name], kind.step, key, *value);
             }

@@ -46,6 +46,8 @@ impl Pulse {
         let at = |part: usize| took[(took.len() * part / 100).min(took.len() - 1)];
         println!("{} answers of /status: p50 {:?}, p95 {:?}, p99 {:?}", took.len(), at(50), at(95), at(99));
         assert!(took.len() >= 10, "only {} answers", took.len());
-        assert!(at(95) <= scale::patience(P95), "/status took {:?} at the 95th percentile", at(95));
+        // An emulated machine says nothing about speed.
+        let slow = scale::factor() == 1 && at(95) > P95;
+        assert!(!slow, "/status took {:?} at the 95th percentile", at(95));
     }
 }

@@ -54,7 +54,7 @@ impl Probe {
         write(&languages.join("probe.toml"), &language);
         // Unthrottled: a process for each call.
         let settings = Settings::new(runtime).set("CASEMATE_SETTINGS", dir.path().display());
-        let settings = settings.limit(&["probe"], "RUN", "CPU_PERCENT", 0);
+        let settings = settings.limit(&["probe"], "RUN", "CPU_PERCENT", 0).limit(&["probe"], "RUN", "CPU_SECONDS", 10);
         Self { dir, settings }
     }
 

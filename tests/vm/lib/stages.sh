@@ -59,6 +59,7 @@ stages() { # [RUNTIME]…
     product_stage judge setup
     product_stage judge serve crun judge
     product_stage judge serve runc judge
+    for runtime in "$@"; do suite_stage "$runtime"; done
     product_stage root give fresh
     product_stage fresh setup
     product_stage fresh after
@@ -75,7 +76,6 @@ stages() { # [RUNTIME]…
     product_stage fresh after
     product_stage root give judge
     product_stage judge after
-    for runtime in "$@"; do suite_stage "$runtime"; done
     local passed failed
     passed=$(grep -c '^  ok ' "$work/checks" || true)
     failed=$(grep -c '^  FAIL ' "$work/checks" || true)
