@@ -25,6 +25,13 @@ pub use v1::Hierarchies;
 /// (`max_bw_quota_period_us`, kernel/sched/core.c).
 pub const CPU_PERIOD_US: u64 = 1_000_000;
 
+/// Pauses, in milliseconds, between tries to remove a group whose last process has just been reaped.
+const SHORT: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 128];
+
+/// The same at the start, for what a dead service left: nobody has waited for its processes yet, and without it there is no
+/// start. Eight seconds together.
+const LONG: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
+
 /// What went wrong with a cgroup.
 #[derive(Debug, Error)]
 pub enum CgroupError {

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use super::files::Dir;
 use super::swap::{self, Guard};
-use super::{CPU_PERIOD_US, CgroupError, Usage};
+use super::{CPU_PERIOD_US, CgroupError, LONG, SHORT, Usage};
 use crate::model::{Bytes, CpuTime, Limits, Pids};
 
 /// The runtime works inside the leaf while it brings the container up, and its threads count there. runc is two Go programs
@@ -152,14 +152,24 @@ fn sweep(top: &Four) -> Result<(), CgroupError> {
         let Ok(dir) = top.memory.existing(&name) else { continue };
         if dir.lock().is_ok() { locks.push(dir) } else { alive.push(name) }
     }
+    let dead = |dir: &Dir| -> Result<Vec<String>, CgroupError> {
+        Ok(dir.children()?.into_iter().filter(|name| !alive.contains(name)).collect())
+    };
+    for name in dead(&top.cpu)? {
+        let Ok(service) = top.cpu.existing(&name) else { continue };
+        for leaf in service.children()? {
+            // The dying would wait for their share. Without the file the group has none.
+            let _ = service.existing(&leaf)?.write("cpu.cfs_quota_us", "-1");
+        }
+    }
     top.each(|dir| {
-        for name in dir.children()?.into_iter().filter(|name| !alive.contains(name)) {
+        for name in dead(dir)? {
             let Ok(service) = dir.existing(&name) else { continue };
             for leaf in service.children()? {
                 service.existing(&leaf)?.kill_members(None);
-                remove_when_empty(&service, &leaf)?;
+                remove_when_empty(&service, &leaf, &LONG)?;
             }
-            remove_when_empty(dir, &name)?;
+            remove_when_empty(dir, &name, &LONG)?;
         }
         Ok(())
     })
@@ -293,7 +303,7 @@ impl Leaf {
 fn remove_everywhere(parent: &Four, name: &str) -> Result<(), CgroupError> {
     let mut failed = Ok(());
     parent.each(|dir| {
-        let removed = remove_when_empty(dir, name);
+        let removed = remove_when_empty(dir, name, &SHORT);
         failed = std::mem::replace(&mut failed, Ok(())).and(removed);
         Ok(())
     })?;
@@ -302,12 +312,12 @@ fn remove_everywhere(parent: &Four, name: &str) -> Result<(), CgroupError> {
 
 /// A directory stays busy for a moment after its last process was reaped, and v1 has no event for it. Any other reason may
 /// pass as well.
-fn remove_when_empty(dir: &Dir, name: &str) -> Result<(), CgroupError> {
-    for pause_ms in [0, 1, 2, 4, 8, 16, 32, 64, 128] {
-        std::thread::sleep(std::time::Duration::from_millis(pause_ms));
+fn remove_when_empty(dir: &Dir, name: &str, pauses: &[u64]) -> Result<(), CgroupError> {
+    for pause_ms in pauses {
         if dir.remove(name).is_ok() {
             return Ok(());
         }
+        std::thread::sleep(std::time::Duration::from_millis(*pause_ms));
     }
     dir.remove(name)
 }

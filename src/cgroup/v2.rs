@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use super::files::{Dir, keyed};
 use super::swap;
-use super::{CPU_PERIOD_US, CgroupError, Usage};
+use super::{CPU_PERIOD_US, CgroupError, LONG, SHORT, Usage};
 use crate::model::{Bytes, CpuTime, Limits, Pids};
 
 /// The controllers without which there are no limits to sell. systemd before 252 delegates no `cpu` to users; the set-up
@@ -47,8 +47,10 @@ impl Delegation {
     fn sweep(&self) -> Result<(), CgroupError> {
         for name in self.jobs.children()? {
             let leaf = self.leaf(&name);
+            // The dying would wait for their share.
+            leaf.lift_cpu();
             leaf.kill();
-            leaf.remove()?;
+            leaf.remove_within(&LONG)?;
         }
         Ok(())
     }
@@ -165,13 +167,17 @@ impl Leaf {
     }
 
     pub(super) fn remove(&self) -> Result<(), CgroupError> {
+        self.remove_within(&SHORT)
+    }
+
+    fn remove_within(&self, pauses: &[u64]) -> Result<(), CgroupError> {
         let mut last = self.jobs.remove(&self.name);
-        for pause_ms in [1, 2, 4, 8, 16, 32, 64, 128] {
+        for pause_ms in pauses {
             // Busy for a moment after its last process was reaped; any other reason may pass as well.
             if last.is_ok() {
                 return last;
             }
-            std::thread::sleep(std::time::Duration::from_millis(pause_ms));
+            std::thread::sleep(std::time::Duration::from_millis(*pause_ms));
             last = self.jobs.remove(&self.name);
         }
         last

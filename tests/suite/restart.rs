@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::machine::Place;
 use crate::support::{Client, Runtime, Server, Settings, shape};
-use crate::{needs, support::Need, under_both_runtimes};
+use crate::{needs, program, support::Need, under_both_runtimes};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -141,6 +141,22 @@ fn a_second_signal_hurries(runtime: Runtime) {
     assert_eq!(outputs(server.client(), std::slice::from_ref(&id)), ["\ncancelled"]);
 }
 
+/// Processes of a dead service that have used up their share need some more of it to die; the next start sees to that.
+fn a_crowd_without_its_share_holds_up_no_start(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let settings = Settings::new(runtime).set("MAX_WORKERS", 2).limit(&["c"], "RUN", "CPU_PERCENT", 1);
+    let server = Server::start(&settings);
+    let client = server.client();
+    let ids = [0, 1].map(|_| client.submit("c", program!("c/spinning_crowd.c"), None));
+    for id in &ids {
+        client.until(id, Instant::now() + PATIENCE, |state| state == "running").expect("a start");
+    }
+    // A hundredth of a second in each second is soon used up; nothing tells when.
+    std::thread::sleep(Duration::from_secs(2));
+    let server = Server::start_at(&settings, server.leave(Signal::SIGKILL));
+    assert_eq!(server.client().stats()[3], 2);
+}
+
 /// Neither a second service nor a damaged file: the start stops with words that say what to do.
 fn a_store_that_cannot_be_used_stops_the_start(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
@@ -162,4 +178,5 @@ under_both_runtimes!(
     a_shutdown_answers_everyone,
     a_second_signal_hurries,
     a_store_that_cannot_be_used_stops_the_start,
+    a_crowd_without_its_share_holds_up_no_start,
 );
