@@ -301,6 +301,11 @@ async function submit() {
     problem.hidden = true;
     facts.hidden = true;
     tell("Sending…");
+    // On a narrow page the result stands below the form.
+    const result = document.getElementById("result");
+    if (result.getBoundingClientRect().bottom > innerHeight) {
+        result.scrollIntoView();
+    }
     run.disabled = true;
     try {
         const body = JSON.stringify({ language: language.value, source: source.value, stdin: stdin.value });
