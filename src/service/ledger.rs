@@ -17,6 +17,7 @@ mod watch;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::entry::Inner;
@@ -78,6 +79,8 @@ pub struct Ledger {
     inner: Mutex<Inner>,
     /// The last place that waits in or behind the queue. Whoever holds this may fill the queue.
     lined_up: tokio::sync::Mutex<Place>,
+    /// Fires when the queue could not be filled; a worker without a job tries it again.
+    unfilled: Notify,
     watchers: Arc<Watchers>,
     /// Fires when nothing more is accepted and handed out.
     closed: CancellationToken,
@@ -102,6 +105,7 @@ impl Ledger {
             queue: Queue::new(capacity.queue),
             inner: Mutex::new(Inner::new(&left)),
             lined_up: tokio::sync::Mutex::new(0),
+            unfilled: Notify::new(),
             watchers: Arc::default(),
             closed: CancellationToken::new(),
             given_up: CancellationToken::new(),

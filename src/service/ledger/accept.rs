@@ -79,10 +79,8 @@ impl Ledger {
         }
         place.fill();
         info!(tag = %Tag::Audit, "{id} by {} program sha256:{program}", by.as_ref().map_or("nobody", Owner::as_str));
-        if let Err(failure) = self.line_up().await {
-            // It is accepted all the same; the next one that looks for work lines it up.
-            error!(tag = %Tag::Queue, "{id} is not in the queue yet: {}", chain(&failure));
-        }
+        // It is accepted whatever comes of this.
+        self.fill().await;
         let state = self.live(id).map_or(State::Pending, |live| live.state);
         info!(tag = %Tag::Queue, "{id} {} {language}", state.as_str());
         Ok(id)

@@ -9,7 +9,7 @@ use super::Ledger;
 use super::entry::Live;
 use crate::model::{JobId, JobReport, State, Submission};
 use crate::store::StoreError;
-use crate::telemetry::{Tag, chain};
+use crate::telemetry::Tag;
 
 impl Ledger {
     /// Ends a job: status, output and times become visible in one step, after the store has them. The first ending
@@ -100,16 +100,17 @@ impl Ledger {
         {
             let mut inner = self.lock();
             inner.live.remove(&id);
+            if let Some(gone) = &mut inner.gone {
+                gone.insert(id);
+            }
             if let (Some(begun), Some(end)) = (ended.started_at, ended.completed_at) {
                 inner.ran(begun, end);
             }
         }
         self.watchers.tell(id);
         // One that was cancelled has left a place in the queue.
-        if ended.started_at.is_none()
-            && let Err(failure) = self.line_up().await
-        {
-            warn!(tag = %Tag::Queue, "the queue is not filled up: {}", chain(&failure));
+        if ended.started_at.is_none() {
+            self.fill().await;
         }
     }
 
@@ -119,14 +120,23 @@ impl Ledger {
         report.was_cut_off() && self.lock().live.get(&id).is_some_and(interrupted)
     }
 
-    /// It waits again, for the next start of the service; this attempt does not count.
-    async fn put_back(&self, id: JobId) {
-        let Some(attempts) = self.lock().live.get(&id).map(|live| live.attempts.saturating_sub(1)) else { return };
-        let put = self.persist(&self.given_up, "its return", id, || self.store.put_back(id, attempts)).await;
-        if matches!(put, Some(Ok(()))) {
-            info!(tag = %Tag::Queue, "{id} waits for the next start");
+    /// It waits again, for the next start of the service; this attempt does not count. What a client has cancelled, also
+    /// meanwhile, ends instead.
+    pub(super) async fn put_back(&self, id: JobId) {
+        let Some((attempts, cancelled)) = self.lock().live.get(&id).map(|live| (live.attempts, live.cancelled)) else {
+            return;
+        };
+        if !cancelled {
+            let back = || self.store.put_back(id, attempts.saturating_sub(1));
+            let put = self.persist(&self.given_up, "its return", id, back).await;
+            if matches!(put, Some(Ok(()))) {
+                info!(tag = %Tag::Queue, "{id} waits for the next start");
+            }
         }
-        self.lock().wait_again(id);
-        self.watchers.tell(id);
+        if self.lock().wait_again(id) {
+            self.watchers.tell(id);
+        } else if let Some(ended) = self.begin_end(id, JobReport::cancelled(), true) {
+            self.publish(ended).await;
+        }
     }
 }

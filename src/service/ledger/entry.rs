@@ -1,6 +1,6 @@
 //! What the ledger holds in memory: what is in the queue, what runs, and what is being ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +13,8 @@ use crate::store::{Inventory, Kept};
 #[derive(Debug, Default)]
 pub(super) struct Inner {
     pub(super) live: HashMap<JobId, Live>,
+    /// What has ended since the line began to be read; nothing while it is not read.
+    pub(super) gone: Option<HashSet<JobId>>,
     /// Submissions that wait behind the queue. Below zero for the moment in which one is in the queue already, and its
     /// admission has not counted it yet.
     pub(super) behind: i64,
@@ -94,13 +96,17 @@ impl Inner {
         (queued + self.storing).saturating_add_signed(isize::try_from(self.behind).unwrap_or(isize::MAX))
     }
 
-    /// A worker gives it back; it waits behind the queue.
-    pub(super) fn wait_again(&mut self, id: JobId) {
+    /// A worker gives it back; it waits behind the queue. Not if a client has cancelled it: then nothing is changed.
+    pub(super) fn wait_again(&mut self, id: JobId) -> bool {
+        if self.live.get(&id).is_some_and(|live| live.cancelled) {
+            return false;
+        }
         self.running -= 1;
         self.behind += 1;
         if let Some(live) = self.live.remove(&id) {
             self.wait(live.submission.owner.as_ref(), live.size);
         }
+        true
     }
 
     /// One more of this owner waits, with a program and input of this size.

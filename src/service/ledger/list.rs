@@ -39,8 +39,8 @@ impl Ledger {
             let batch = self.store.recent(owner.cloned(), last, BATCH).await?;
             let ends = batch.len() < BATCH;
             for kept in batch {
-                let stored = Arc::new(kept.submission);
-                let submission = self.live(stored.id).unwrap_or_else(|| at_rest(stored));
+                let place = kept.place;
+                let Some(submission) = self.as_it_stands(kept.submission).await? else { continue };
                 if state.is_none_or(|state| state == submission.state) {
                     if page.submissions.len() == most {
                         page.next = Some(last);
@@ -48,13 +48,23 @@ impl Ledger {
                     }
                     page.submissions.push(submission);
                 }
-                last = kept.place;
+                last = place;
                 looked_at += 1;
             }
             if ends || looked_at >= LOOKED_AT {
                 page.next = (!ends).then_some(last);
                 return Ok(page);
             }
+        }
+    }
+
+    /// What was read from the store a moment ago. One that had not ended then and is not in memory now may have ended in between,
+    /// so that it is read once more. `None` if it has been thrown away since.
+    async fn as_it_stands(&self, stored: Submission) -> Result<Option<Arc<Submission>>, StoreError> {
+        match self.live(stored.id) {
+            Some(live) => Ok(Some(live)),
+            None if stored.state.ended() => Ok(Some(Arc::new(stored))),
+            None => Ok(self.store.peek(stored.id).await?.map(|kept| at_rest(Arc::new(kept.submission)))),
         }
     }
 }

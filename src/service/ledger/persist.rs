@@ -11,10 +11,10 @@ use crate::store::{Answer, StoreError};
 use crate::telemetry::{Tag, chain};
 
 /// The first pause before another attempt; each is twice the one before.
-const FIRST: Duration = Duration::from_millis(50);
+pub(super) const FIRST: Duration = Duration::from_millis(50);
 
 /// The longest pause.
-const LONGEST: Duration = Duration::from_secs(2);
+pub(super) const LONGEST: Duration = Duration::from_secs(2);
 
 impl Ledger {
     /// Asks the store until it has done it or it can never be done. `None` when `stop` fires before that.
