@@ -5,10 +5,12 @@
 //! one owner, or none, all of it is first in, first out.
 //!
 //! This is start-time fair queueing (Goyal, Vin and Cheng, 1996): each owner has a moment of virtual time at which its next
-//! one may start, and each start moves it on by the inverse of its share. Whoever was idle begins at the moment of the last
-//! start: nothing is saved up.
+//! one may start, and each start moves it on by the inverse of its share, as does what a start turns out to cost beyond one
+//! ([`Queue::charge`]). Whoever was idle begins at the moment of the last start: nothing is saved up. Whoever comes to a
+//! queue that has nothing and of which nothing runs finds nothing held against anybody.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -36,6 +38,8 @@ struct Inner {
     /// How many are in the queue, and how many behind it.
     queued: usize,
     behind: usize,
+    /// How many were taken and are not done.
+    running: usize,
     closed: bool,
 }
 
@@ -80,6 +84,7 @@ impl Inner {
         lane.next = start + lane.step();
         self.now = start;
         self.queued -= 1;
+        self.running += 1;
         Some(id)
     }
 
@@ -101,6 +106,9 @@ impl Queue {
     /// Lets `id` wait behind the queue, last of what its owner has there. The latest share counts.
     pub fn arrive(&self, owner: Option<&Owner>, share: u32, place: Place, id: JobId) {
         let mut inner = self.lock();
+        if inner.running == 0 && inner.queued == 0 && inner.behind == 0 {
+            inner.now = inner.lanes.values().map(|lane| lane.next).fold(inner.now, u128::max);
+        }
         let empty = || Lane { waiting: VecDeque::new(), queued: 0, share, next: 0 };
         let lane = inner.lanes.entry(owner.cloned()).or_insert_with(empty);
         lane.share = share;
@@ -112,8 +120,10 @@ impl Queue {
     #[must_use]
     pub fn next(&self) -> Option<(Option<Owner>, JobId)> {
         let inner = self.lock();
-        let free = !inner.closed && inner.queued < self.capacity;
-        let (owner, id) = inner.next().filter(|_| free)?;
+        if inner.closed || inner.queued >= self.capacity {
+            return None;
+        }
+        let (owner, id) = inner.next()?;
         Some((owner.clone(), id))
     }
 
@@ -135,10 +145,13 @@ impl Queue {
         true
     }
 
-    /// Whoever is to start; waits for one. `None` once the queue is closed, whatever it still holds.
+    /// Whoever is to start; waits for one. To be followed by [`Queue::done`]. `None` once the queue is closed, whatever it
+    /// still holds.
     pub async fn pop(&self) -> Option<JobId> {
         loop {
-            let changed = self.changed.notified();
+            // Among those that wait before the look at the queue: of several that come while nobody does, only one is told.
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
             {
                 let mut inner = self.lock();
                 if inner.closed {
@@ -150,6 +163,19 @@ impl Queue {
             }
             changed.await;
         }
+    }
+
+    /// What was taken of this owner costs so many starts more than the one that it was taken for.
+    pub fn charge(&self, owner: Option<&Owner>, more: u64) {
+        if let Some(lane) = self.lock().lanes.get_mut(&owner.cloned()) {
+            lane.next += lane.step() * u128::from(more);
+        }
+    }
+
+    /// One that was taken is done with, and charged.
+    pub fn done(&self) {
+        let mut inner = self.lock();
+        inner.running = inner.running.saturating_sub(1);
     }
 
     /// Takes `id` out, in the queue or behind it; whether it was there.
@@ -189,9 +215,6 @@ impl Queue {
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_waiters();
-        // A pop between its look at the queue and its wait is not a waiter yet; this permit is for it, and each pop
-        // that finds the queue closed is done without using one.
-        self.changed.notify_one();
     }
 
     /// Nothing inside the lock can panic half-way, so a poisoned lock still guards a whole value.
@@ -293,6 +316,40 @@ mod tests {
             }
         }
         assert!((14..=16).contains(&mine), "{mine}");
+    }
+
+    /// What is dear counts for what it costs, also where that is known only later; and what was run while nobody else was
+    /// there is held against nobody.
+    #[tokio::test]
+    async fn what_costs_more_is_charged_and_forgotten_once_all_is_done() {
+        let queue = Queue::new(3);
+        let (a, b) = (bring(&queue, "a", 2, 0..40), bring(&queue, "b", 1, 40..80));
+        let take = async |count: usize| {
+            let mut order = Vec::new();
+            for _ in 0..count {
+                fill(&queue);
+                order.push(queue.pop().await.unwrap());
+            }
+            order.iter().filter(|id| a.contains(id)).count()
+        };
+        assert_eq!(take(1).await, 1);
+        // Ten starts at a share of two are five of the other's.
+        queue.charge(owner("a").as_ref(), 9);
+        assert_eq!(take(5).await, 0);
+        assert_eq!(take(6).await, 4);
+        queue.charge(owner("b").as_ref(), 1000);
+        assert_eq!(take(20).await, 20);
+        for id in a.iter().chain(&b) {
+            queue.remove(owner("a").as_ref(), *id);
+            queue.remove(owner("b").as_ref(), *id);
+        }
+        for _ in 0..32 {
+            queue.done();
+        }
+        let (a, b) = (bring(&queue, "a", 2, 80..90), bring(&queue, "b", 1, 90..100));
+        fill(&queue);
+        let first = [queue.pop().await.unwrap(), queue.pop().await.unwrap()];
+        assert_eq!(first, [a[0], b[0]]);
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

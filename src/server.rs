@@ -297,8 +297,11 @@ pub fn serve(
         selftest::run(&sandbox).await?;
         let admission =
             Admission::new(Arc::clone(&catalogue) as _, settings.default_language.clone(), settings.limits.clone());
-        let admission = admission.with_ceilings(settings.ceilings.clone()).with_tokens(tokens);
-        let admission = admission.with_tests(settings.tests.most);
+        let admission = admission.with_ceilings(settings.ceilings.clone()).with_tests(settings.tests.most);
+        let admission = match settings.http.guard_monaco {
+            true => admission.with_tokens_alone(tokens),
+            false => admission.with_tokens(tokens),
+        };
         let manifests: Vec<_> = images.iter().map(Image::manifest).collect();
         let languages = http::languages(&catalogue, &manifests, &admission);
         let capacity = Capacity {

@@ -19,7 +19,8 @@ use crate::model::{IdempotencyKey, Job, JobId, Owner, Submission};
 /// What a store answers, once it has done it. Boxed, so that the ledger can hold any store.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Keeps submissions. An answer of a writing call means that it is as durable as this store can make it.
+/// Keeps submissions. An answer of a writing call means that it is as durable as this store can make it. The call itself
+/// hands over what is to be written: several answers can be asked for first and waited for afterwards.
 pub trait Store: Debug + Send + Sync + 'static {
     /// Keeps a new submission and its job, behind all others, unless its key is known.
     ///

@@ -37,7 +37,7 @@ fn owner(text: &str) -> Result<Owner, &'static str> {
 fn new(name: &Owner) -> Result<ExitCode, Box<dyn Error>> {
     let token = Token::random()?;
     let text = format!(
-        "{}\n\n# That is the token. It is shown this once: give it to the client. Into the file of tokens:\n\n[{name}]\nsha256 = \"{}\"\n",
+        "{}\n\n# That is the token. It is shown this once: give it to the client. The name is what submissions belong to:\n# whoever gets a token of the same name later sees all that was submitted under it.\n# Into the file of tokens:\n\n[{name}]\nsha256 = \"{}\"\n",
         token.reveal(),
         token.digest().hex()
     );

@@ -57,7 +57,7 @@ pub const ROWS: &[Row] = &[
         "max_pending_bytes",
         Preset::Text("268435456"),
         "bytes, 1 to 1099511627776",
-        "Program texts and inputs of all submissions that wait. Further ones are refused with 503.",
+        "Program texts and inputs of all submissions that wait, with 320 bytes for each test beyond the first, and 24 for each file, argument and variable. Further ones are refused with 503.",
         |s, raw| s.max_pending_bytes = Bytes(within(raw, 1, 1 << 40)?)
     ),
     row!(

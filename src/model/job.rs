@@ -97,10 +97,18 @@ impl Run {
     /// Bytes of what a client sent for it.
     fn size(&self) -> usize {
         let Test { name, args, expected } = &self.test;
-        let words = args.iter().flatten().chain(name).map(String::len).sum::<usize>();
+        let words =
+            args.iter().flatten().map(|arg| ENTRY + arg.len()).chain(name.as_ref().map(String::len)).sum::<usize>();
         self.stdin.len() + words + expected.as_ref().map_or(0, |expected| expected.bytes.len())
     }
 }
+
+/// What a run beyond the first counts for beside what a client sent for it, in bytes: it is kept with all its limits, however
+/// little was said of it.
+const RUN: usize = 320;
+
+/// The same for a file, an argument, a variable and a path that is wanted back.
+const ENTRY: usize = 24;
 
 /// A file of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,14 +168,72 @@ pub struct Job {
 }
 
 impl Job {
-    /// Bytes of what a client sent: the program's files, arguments and environment, and every input and
-    /// expected output.
+    /// About the bytes that it is kept in: what a client sent, which is the program's files, arguments and environment, and
+    /// every input and expected output; and a number for each of those of which there may be many.
     #[must_use]
     pub fn size(&self) -> u64 {
-        let Self { source, runs, project, invocation: Invocation { args, env }, .. } = self;
+        let Self { source, runs, project, invocation: Invocation { args, env }, collect, .. } = self;
         let files = project.iter().flat_map(|project| &project.files).map(|file| file.path.len() + file.bytes.len());
-        let words = args.iter().map(String::len).chain(env.iter().map(|(name, value)| name.len() + value.len()));
-        let inputs = runs.iter().map(Run::size);
-        (source.len() + files.chain(words).chain(inputs).sum::<usize>()) as u64
+        let words =
+            args.iter().chain(collect).map(String::len).chain(env.iter().map(|(name, value)| name.len() + value.len()));
+        let entries = files.chain(words).map(|bytes| ENTRY + bytes);
+        let further = RUN * runs.len().saturating_sub(1);
+        (source.len() + further + entries.chain(runs.iter().map(Run::size)).sum::<usize>()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Bytes, CpuShare, CpuTime, Inodes, OpenFiles, Pids, WallTime};
+
+    /// However little was said of each of many, it does not take up more than it counts for.
+    #[test]
+    fn many_that_say_nothing_count_for_what_they_are_kept_in() {
+        let most = Bytes(u64::MAX);
+        let limits = Limits {
+            memory: most,
+            cpu_share: Some(CpuShare(u32::MAX)),
+            cpu_time: CpuTime(u64::MAX),
+            wall: WallTime(u64::MAX),
+            pids: Pids(u32::MAX),
+            open_files: OpenFiles(u32::MAX),
+            stack: most,
+            file_size: most,
+            output: most,
+            tmp: most,
+            tmp_inodes: Inodes(u64::MAX),
+        };
+        let run = |args: usize| Run {
+            test: Test { args: Some(vec![String::new(); args]), ..Test::default() },
+            ..Run::plain(Vec::new(), limits.clone())
+        };
+        let plain = Job {
+            id: JobId::random(),
+            language: "c".into(),
+            source: String::new(),
+            compile: None,
+            runs: vec![run(0)],
+            streams: Streams::Merged,
+            project: None,
+            invocation: Invocation::default(),
+            several: None,
+            collect: Vec::new(),
+        };
+        let file = SourceFile { path: "a".into(), bytes: Vec::new() };
+        let project = Project { entry: "b".into(), files: vec![file; 1000] };
+        let invocation =
+            Invocation { args: vec![String::new(); 1000], env: vec![(String::new(), String::new()); 1000] };
+        for job in [
+            Job { runs: vec![run(0); 1000], ..plain.clone() },
+            Job { runs: vec![run(1000)], ..plain.clone() },
+            Job { project: Some(project), ..plain.clone() },
+            Job { invocation, ..plain.clone() },
+            Job { collect: vec![String::new(); 1000], ..plain },
+        ] {
+            let kept = rmp_serde::to_vec_named(&job).unwrap().len() as u64;
+            // What there is of every job is for the number that may wait.
+            assert!(job.size() + 1000 >= kept, "{} for {kept} bytes", job.size());
+        }
     }
 }

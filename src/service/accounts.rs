@@ -12,7 +12,11 @@ use crate::model::Owner;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(super) struct Accounts(HashMap<Owner, Account>);
+pub(super) struct Accounts {
+    tokens: HashMap<Owner, Account>,
+    /// Nobody can submit without one of them.
+    alone: bool,
+}
 
 #[derive(Debug)]
 pub(super) struct Account {
@@ -23,18 +27,19 @@ pub(super) struct Account {
 }
 
 impl Accounts {
-    pub(super) fn new(tokens: &[TokenEntry]) -> Self {
+    /// Where the tokens are `alone` nobody can submit without one, and has no part.
+    pub(super) fn new(tokens: &[TokenEntry], alone: bool) -> Self {
         let account = |token: &TokenEntry| Account {
             share: token.share.get(),
             waiting: token.waiting,
             pace: token.rate.map(Pace::new),
             ceilings: token.ceilings.clone(),
         };
-        Self(tokens.iter().map(|token| (token.owner.clone(), account(token))).collect())
+        Self { tokens: tokens.iter().map(|token| (token.owner.clone(), account(token))).collect(), alone }
     }
 
     pub(super) fn of(&self, owner: Option<&Owner>) -> Option<&Account> {
-        owner.and_then(|owner| self.0.get(owner))
+        owner.and_then(|owner| self.tokens.get(owner))
     }
 
     /// The weight of an owner; of one that is in the file no more, that of nobody.
@@ -42,12 +47,13 @@ impl Accounts {
         self.of(owner).map_or(1, |account| account.share)
     }
 
-    /// The part of `whole` that an owner may take up: by its share among all that there are, nobody included.
+    /// The part of `whole` that an owner may take up: by its share among all that can submit, but at least one.
     pub(super) fn part(&self, owner: Option<&Owner>, whole: u64) -> u64 {
-        if self.0.is_empty() {
+        if self.tokens.is_empty() {
             return whole;
         }
-        let all = 1 + self.0.values().map(|account| u128::from(account.share)).sum::<u128>();
+        let shares = self.tokens.values().map(|account| u128::from(account.share)).sum::<u128>();
+        let all = shares + u128::from(!self.alone);
         u64::try_from(u128::from(whole) * u128::from(self.share(owner)) / all).unwrap_or(whole).max(1)
     }
 
@@ -55,6 +61,14 @@ impl Accounts {
     pub(super) fn waiting(&self, owner: Option<&Owner>, whole: usize) -> usize {
         let own = self.of(owner).and_then(|account| account.waiting);
         own.unwrap_or_else(|| usize::try_from(self.part(owner, whole as u64)).unwrap_or(usize::MAX))
+    }
+
+    /// How many may wait of all owners together, where that is more than there is room for: then one can be refused for what
+    /// the others have waiting.
+    pub(super) fn too_many(&self, whole: usize) -> Option<usize> {
+        let owners = self.tokens.keys().map(Some).chain((!self.alone).then_some(None));
+        let all = owners.map(|owner| self.waiting(owner, whole)).fold(0, usize::saturating_add);
+        (all > whole).then_some(all)
     }
 
     /// Counts one submission at this moment.
@@ -109,7 +123,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_and_then_the_rate() {
         let rate = Rate { every: Duration::from_millis(100), burst: 3 };
-        let accounts = Accounts::new(&[token("a", 1, Some(rate))]);
+        let accounts = Accounts::new(&[token("a", 1, Some(rate))], false);
         let owner = Owner::named("a");
         let step = || accounts.step(owner.as_ref(), Instant::now());
         assert_eq!([step(), step(), step()], [Ok(()); 3]);
@@ -127,7 +141,7 @@ mod tests {
 
     #[test]
     fn parts_go_by_shares_and_the_whole_is_there_where_there_are_no_tokens() {
-        let accounts = Accounts::new(&[token("a", 3, None), token("b", 1, None)]);
+        let accounts = Accounts::new(&[token("a", 3, None), token("b", 1, None)], false);
         let [a, b] = ["a", "b"].map(Owner::named);
         for (owner, part) in [(a.as_ref(), 600), (b.as_ref(), 200), (None, 200)] {
             assert_eq!(accounts.part(owner, 1000), part);
@@ -137,5 +151,24 @@ mod tests {
         assert_eq!(accounts.share(Owner::named("c").as_ref()), 1);
         assert_eq!(accounts.part(None, 1), 1);
         assert_eq!(Accounts::default().waiting(None, 7), 7);
+        // Where nobody comes without a token nothing is kept for him.
+        let accounts = Accounts::new(&[token("a", 3, None), token("b", 1, None)], true);
+        assert_eq!((accounts.part(a.as_ref(), 1000), accounts.part(b.as_ref(), 1000)), (750, 250));
+    }
+
+    #[test]
+    fn parts_that_are_more_than_the_whole_are_noticed() {
+        let (a, b) = (token("a", 3, None), token("b", 1, None));
+        let accounts = |tokens: &[TokenEntry], alone| Accounts::new(tokens, alone);
+        let both = [a.clone(), b.clone()];
+        assert_eq!([5, 7, 1000].map(|whole| accounts(&both, false).too_many(whole)), [None; 3]);
+        // A fifth each, and three fifths: of 1000 that is 400 without `a`.
+        let said = |waiting| [TokenEntry { waiting: Some(waiting), ..a.clone() }, b.clone()];
+        assert_eq!(accounts(&said(600), false).too_many(1000), None);
+        assert_eq!(accounts(&said(601), false).too_many(1000), Some(1001));
+        assert_eq!(accounts(&said(750), true).too_many(1000), None);
+        // More tokens than places: each has one all the same.
+        assert_eq!((accounts(&both, false).too_many(2), accounts(&both, true).too_many(2)), (Some(3), None));
+        assert_eq!(Accounts::default().too_many(1), None);
     }
 }

@@ -94,7 +94,13 @@ impl Admission {
     /// With these tokens, each with its part and its ceilings.
     #[must_use]
     pub fn with_tokens(self, tokens: &[TokenEntry]) -> Self {
-        Self { accounts: Arc::new(Accounts::new(tokens)), ..self }
+        Self { accounts: Arc::new(Accounts::new(tokens, false)), ..self }
+    }
+
+    /// The same where nobody can submit without one, so that nothing is kept for those.
+    #[must_use]
+    pub fn with_tokens_alone(self, tokens: &[TokenEntry]) -> Self {
+        Self { accounts: Arc::new(Accounts::new(tokens, true)), ..self }
     }
 
     /// The ceilings of this owner.

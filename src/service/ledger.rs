@@ -5,6 +5,7 @@
 //! start of a run, which a restart undoes anyway. A program stays in the store until a worker takes it.
 
 mod accept;
+mod cost;
 mod counts;
 mod ending;
 mod entry;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use self::entry::Inner;
 pub use self::list::Page;
@@ -29,6 +31,7 @@ use crate::metrics;
 use crate::model::{Bytes, Job, JobId, Refusal, State, Submission};
 use crate::queue::Queue;
 use crate::store::{Place, Store, StoreError};
+use crate::telemetry::Tag;
 
 /// How much may wait and run.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +99,14 @@ impl Ledger {
     /// # Errors
     /// Those of the store.
     pub async fn open(admission: Admission, capacity: Capacity, store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        if let Some(all) = admission.accounts.too_many(capacity.waiting) {
+            let most = capacity.waiting;
+            warn!(
+                tag = %Tag::Queue,
+                "{all} may wait of all tokens together, and {most} in all (max_pending), so that one can be refused for what \
+                 others have waiting: lower `waiting` in the file of tokens, or raise max_pending"
+            );
+        }
         let left = recovery::take_up(&*store).await?;
         store.begin(capacity.workers.get()).await?;
         let ledger = Self {

@@ -173,15 +173,18 @@ async fn a_rate_holds_for_its_token_alone() {
     let keyed = "Authorization: Bearer secret-a\r\nIdempotency-Key: k\r\n".to_owned();
     let first = service.request("POST", "/v1/submissions", &keyed, PROGRAM.as_bytes()).await;
     assert_eq!(first.status, 202);
+    // A repetition submits nothing, and what is refused for something else does not count.
+    let again = service.request("POST", "/v1/submissions", &keyed, PROGRAM.as_bytes()).await;
+    assert_eq!((again.status, &again.headers["location"]), (202, &first.headers["location"]));
+    problem(&service.with("a", "POST", "/v1/submissions", r#"{"language":"no","source":""}"#).await, 422, "bad_value");
     service.sent("a", PROGRAM).await;
     let reply = service.with("a", "POST", "/v1/submissions", PROGRAM).await;
     problem(&reply, 429, "rate_exceeded");
     let after: u64 = reply.headers["retry-after"].parse().unwrap();
     assert!((900..=1000).contains(&after), "{after}");
-    // A repetition submits nothing, and what is refused for something else does not count.
+    // Also where nothing more may come.
     let again = service.request("POST", "/v1/submissions", &keyed, PROGRAM.as_bytes()).await;
     assert_eq!((again.status, &again.headers["location"]), (202, &first.headers["location"]));
-    problem(&service.with("a", "POST", "/v1/submissions", r#"{"language":"no","source":""}"#).await, 422, "bad_value");
     service.sent("b", PROGRAM).await;
     service.accepted(r#"{"code":"x"}"#).await;
 }
@@ -192,26 +195,53 @@ async fn what_waits_of_a_token_is_bounded_and_takes_nobody_elses_place() {
         TokenEntry { waiting: Some(2), ..token("a") },
         TokenEntry { share: NonZeroU32::new(6).unwrap(), ..token("b") },
     ];
-    // Of eight places b has six by its share, and one is for those without a token.
-    let service = service_with(&[("CASEMATE_MAX_PENDING", "8")], &tokens).await;
-    for (name, most) in [("a", 2), ("b", 6)] {
-        let service = &service;
-        for _ in 0..most.min(4) {
+    // Of sixteen places b has twelve by its share, and two are for those without a token.
+    let service = service_with(&[("CASEMATE_MAX_PENDING", "16")], &tokens).await;
+    let refused = async |name: &str| {
+        let reply = service.with(name, "POST", "/v1/submissions", PROGRAM).await;
+        problem(&reply, 429, "too_many_waiting");
+        assert_eq!(reply.headers["retry-after"], "1");
+    };
+    for (name, most) in [("b", 12), ("a", 2)] {
+        for _ in 0..most {
             service.sent(name, PROGRAM).await;
         }
-        if name == "a" {
-            let reply = service.with(name, "POST", "/v1/submissions", PROGRAM).await;
-            problem(&reply, 429, "too_many_waiting");
-            assert_eq!(reply.headers["retry-after"], "1");
-        }
+        refused(name).await;
     }
-    service.accepted(r#"{"code":"x"}"#).await;
+    for _ in 0..2 {
+        service.accepted(r#"{"code":"x"}"#).await;
+    }
     assert_eq!(service.submit(r#"{"code":"x"}"#).await.status, 503);
-    service.sent("b", PROGRAM).await;
-    problem(&service.with("b", "POST", "/v1/submissions", PROGRAM).await, 503, "queue_full");
-    // One that a worker takes leaves its place.
+    // Whoever has all of his own waiting is told that, also where all places are taken.
+    refused("b").await;
+    // One that a worker takes leaves its place, to its owner.
     service.ledger.take().await.unwrap();
-    service.sent("a", PROGRAM).await;
+    refused("a").await;
+    service.sent("b", PROGRAM).await;
+}
+
+/// The operator's own numbers can be more than there is room for; then others feel it, as the warning at the start says.
+#[tokio::test]
+async fn a_number_above_its_part_is_at_the_cost_of_the_others() {
+    let tokens = [TokenEntry { waiting: Some(3), ..token("a") }, token("b")];
+    let service = service_with(&[("CASEMATE_MAX_PENDING", "3")], &tokens).await;
+    for _ in 0..3 {
+        service.sent("a", PROGRAM).await;
+    }
+    problem(&service.with("b", "POST", "/v1/submissions", PROGRAM).await, 503, "queue_full");
+}
+
+/// Nothing is kept for those without a token where they cannot submit.
+#[tokio::test]
+async fn guarded_tokens_have_all_places() {
+    let settings = [("CASEMATE_MAX_PENDING", "4"), ("CASEMATE_HTTP__GUARD_MONACO", "true")];
+    let service = service_with(&settings, &[token("a"), token("b")]).await;
+    for name in ["a", "b"] {
+        for _ in 0..2 {
+            service.sent(name, PROGRAM).await;
+        }
+        problem(&service.with(name, "POST", "/v1/submissions", PROGRAM).await, 429, "too_many_waiting");
+    }
 }
 
 #[tokio::test]

@@ -77,7 +77,11 @@ pub async fn service_with(env: &[(&str, &str)], tokens: &[TokenEntry]) -> Servic
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let settings = Settings::resolve(None, env, Defaults { home: PathBuf::from("/h") }).unwrap();
     let admission = Admission::new(Arc::new(Languages), settings.default_language, settings.limits);
-    let admission = admission.with_ceilings(settings.ceilings).with_tokens(tokens).with_tests(settings.tests.most);
+    let admission = admission.with_ceilings(settings.ceilings).with_tests(settings.tests.most);
+    let admission = match settings.http.guard_monaco {
+        true => admission.with_tokens_alone(tokens),
+        false => admission.with_tokens(tokens),
+    };
     let workers = NonZeroUsize::new(2).unwrap();
     let capacity = Capacity {
         workers,

@@ -91,20 +91,20 @@ impl Ledger {
             return Err(Refusal::ShuttingDown);
         }
         let mut inner = self.lock();
-        let (waiting, most) = (inner.waiting(self.queue.len()), self.capacity.waiting_bytes.0);
-        // Nobody is kept out by the size of his own program alone.
-        if waiting >= self.capacity.waiting || (inner.bytes > 0 && inner.bytes.saturating_add(bytes) > most) {
-            return Err(Refusal::QueueFull { retry_after: self.retry_after(inner.usual, waiting) });
-        }
+        let (waiting, bytes_most) = (inner.waiting(self.queue.len()), self.capacity.waiting_bytes.0);
         let (accounts, parts) = (&self.admission.accounts, inner.parts.of(owner));
-        let (most, bytes_most) = (accounts.waiting(owner, self.capacity.waiting), accounts.part(owner, most));
-        if parts.waiting >= most || (parts.bytes > 0 && parts.bytes.saturating_add(bytes) > bytes_most) {
+        let (most, part) = (accounts.waiting(owner, self.capacity.waiting), accounts.part(owner, bytes_most));
+        // What he did alone is told first, whatever the others did. Nobody is kept out by the size of his own program alone.
+        if parts.waiting >= most || (parts.bytes > 0 && parts.bytes.saturating_add(bytes) > part) {
             let retry_after = self.retry_after(inner.usual, parts.waiting);
             // Those without a token have no part of their own to speak of.
             return Err(match owner {
                 Some(_) => Refusal::TooManyWaiting { retry_after },
                 None => Refusal::QueueFull { retry_after },
             });
+        }
+        if waiting >= self.capacity.waiting || (inner.bytes > 0 && inner.bytes.saturating_add(bytes) > bytes_most) {
+            return Err(Refusal::QueueFull { retry_after: self.retry_after(inner.usual, waiting) });
         }
         inner.storing += 1;
         inner.wait(owner, bytes);

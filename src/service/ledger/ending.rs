@@ -97,6 +97,7 @@ impl Ledger {
             Some(_) => info!(tag = %Tag::Result(id), "{}", ended.state.as_str()),
             None => warn!(tag = %Tag::Result(id), "its ending is not stored: it runs again after the next start"),
         }
+        self.settle(&ended);
         {
             let mut inner = self.lock();
             inner.live.remove(&id);

@@ -70,6 +70,8 @@ pub(super) struct Live {
     pub(super) attempts: u8,
     /// The size of its program text and input.
     pub(super) size: u64,
+    /// What it has cost its owner so far; see `cost`.
+    pub(super) charged: u64,
     pub(super) cancel: CancellationToken,
     /// One moment on both clocks: later times are counted from it, so that a clock that is set back cannot make a job end
     /// before it began.
@@ -138,6 +140,7 @@ impl Live {
             submission: Arc::new(submission),
             attempts,
             size,
+            charged: 0,
             cancel: CancellationToken::new(),
             moment: (now, Instant::now()),
             ending: false,

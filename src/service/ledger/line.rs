@@ -39,7 +39,10 @@ impl Ledger {
                 id = self.queue.pop() => id?,
                 never = self.fill_again() => match never {},
             };
-            let Some((start, cancel, feed)) = self.start(id) else { continue };
+            let Some((start, cancel, feed)) = self.start(id) else {
+                self.queue.done();
+                continue;
+            };
             self.watchers.tell(id);
             // One that was cut off before does not run again before it is counted; see `recovery`.
             let lazy = start.attempt == 1;
@@ -48,6 +51,9 @@ impl Ledger {
                 Some(_) => self.persist(&self.closed, "its program", id, || self.store.job(id)).await,
                 None => None,
             };
+            if let Some(Ok(job)) = &job {
+                self.charge(id, job.runs.len() as u64);
+            }
             self.fill().await;
             match job {
                 Some(Ok(job)) => return Some(Taken { job, cancel, feed }),
@@ -167,6 +173,7 @@ impl Ledger {
         let live = inner.live.get_mut(&id).filter(|live| !live.ending)?;
         let at = live.now();
         live.attempts = live.attempts.saturating_add(1);
+        live.charged = 1;
         let submission = Arc::make_mut(&mut live.submission);
         submission.state = State::Running;
         submission.started_at = Some(at);

@@ -23,19 +23,24 @@ pub(super) const ATTEMPTS: u8 = 3;
 /// Puts back what was running, ends what was cut off too often, and tells what there is.
 pub(super) async fn take_up(store: &dyn Store) -> Result<Inventory, StoreError> {
     let left = store.inventory().await?;
+    // All are handed over before any is waited for, so that the store makes them durable together.
+    let mut changes = Vec::new();
     for waiting in first(store, left.workers).await? {
         let noted = waiting.submission.started_at.is_some();
         let doubtful = !left.orderly && !noted && waiting.attempts == 0;
         let id = waiting.submission.id;
         if noted && waiting.attempts >= ATTEMPTS {
             warn!(tag = %Tag::Result(id), "it was cut off {} times and does not run again", waiting.attempts);
-            store.ended(Arc::new(interrupted(waiting))).await?;
+            changes.push(store.ended(Arc::new(interrupted(waiting))));
         } else if noted || doubtful {
             if noted {
                 info!(tag = %Tag::Queue, "{id} was cut off and waits again");
             }
-            store.put_back(id, waiting.attempts.max(u8::from(doubtful))).await?;
+            changes.push(store.put_back(id, waiting.attempts.max(u8::from(doubtful))));
         }
+    }
+    for change in changes {
+        change.await?;
     }
     store.inventory().await
 }

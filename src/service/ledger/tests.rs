@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use super::accept::LONGEST_RETRY;
 use super::*;
-use crate::model::{Enforcement, Evidence, Fault, IdempotencyKey, JobReport, Outcome, StepReport, Verdict};
+use crate::model::{
+    Enforcement, Evidence, Fault, IdempotencyKey, Invocation, JobReport, Outcome, Several, StepReport, Streams, Verdict,
+};
 use crate::service::admit::tests::{Two, limits, request};
+use crate::service::{Draft, Program, RunDraft};
 use crate::store::memory::MemoryStore;
 use crate::store::{Answer, Inserted, Inventory, Kept, New, Start};
 
@@ -151,6 +154,52 @@ fn the_bytes_of_one_owner_leave_the_others_theirs() {
     assert!(matches!(send("", 2), Err(Refusal::QueueFull { .. })));
     now(ledger.take()).unwrap().unwrap();
     send("a", 500).unwrap();
+}
+
+/// One that holds the workers with many tests, or for long, waits until the others have had as much.
+#[test]
+fn many_runs_and_long_ones_cost_their_owner_more() {
+    let admission = admission().with_tokens(&model::tokens());
+    let store = Arc::new(MemoryStore::new());
+    let ledger = now(Ledger::open(admission, Capacity { waiting_bytes: Bytes(1 << 20), ..capacity(2, 200) }, store));
+    let ledger = ledger.unwrap().unwrap();
+    let send = |name: &str, runs: usize| {
+        let draft = Draft {
+            language: "c".into(),
+            program: Program::Source("x".into()),
+            runs: vec![RunDraft::default(); runs],
+            several: Some(Several::default()),
+            invocation: Invocation::default(),
+            compile: None,
+            run: None,
+            streams: Streams::Separate,
+            collect: Vec::new(),
+        };
+        now(ledger.admit_draft(crate::model::Owner::named(name), draft, None)).unwrap().unwrap()
+    };
+    // Of the same share.
+    let (many, one) = ([10, 10, 1].map(|runs| send("", runs)), [(); 30].map(|()| send("b", 1)));
+    // Runs the next one for so long; whether it is of those with many runs.
+    let next = |seconds: u64| {
+        let id = now(ledger.take()).unwrap().unwrap().job.id;
+        let mut inner = ledger.lock();
+        let moment = &mut inner.live.get_mut(&id).unwrap().moment;
+        moment.1 = moment.1.checked_sub(Duration::from_secs(seconds)).unwrap();
+        drop(inner);
+        now(ledger.finish(id, ran(Verdict::Ok))).unwrap();
+        assert!(many.contains(&id) || one.contains(&id));
+        many.contains(&id)
+    };
+    assert!(next(0));
+    assert_eq!((0..10).filter(|_| next(0)).count(), 0);
+    // As long as it has runs, it costs no more; then five seconds of one run are five.
+    assert!(next(9));
+    assert_eq!((0..10).filter(|_| next(0)).count(), 0);
+    assert!(next(5));
+    let late = send("", 1);
+    // Of the same moment, the one that came first.
+    assert_eq!((0..6).filter(|_| next(0)).count(), 0);
+    assert_eq!(now(ledger.take()).unwrap().unwrap().job.id, late);
 }
 
 #[test]

@@ -17,6 +17,9 @@ struct Failing {
     returns: AtomicUsize,
     reads: AtomicUsize,
     lost: AtomicBool,
+    /// Returns that were asked for, and how many have to be before any is answered.
+    asked: AtomicUsize,
+    together: AtomicUsize,
     peeks: AtomicUsize,
     lines: AtomicUsize,
     damaged: Mutex<Option<JobId>>,
@@ -61,7 +64,16 @@ impl Store for Failing {
         if fails(&self.endings) { disk_full() } else { self.inner.ended(submission) }
     }
     fn put_back(&self, id: JobId, attempts: u8) -> Answer<'_, ()> {
-        if fails(&self.returns) { disk_full() } else { self.inner.put_back(id, attempts) }
+        if fails(&self.returns) {
+            return disk_full();
+        }
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            if self.asked.load(Ordering::Relaxed) < self.together.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            self.inner.put_back(id, attempts).await
+        })
     }
     fn job(&self, id: JobId) -> Answer<'_, Job> {
         if self.lost.swap(false, Ordering::Relaxed) {
@@ -321,4 +333,19 @@ async fn the_list_does_not_show_an_earlier_state() {
         let expected: Vec<_> = all.into_iter().filter(|(_, state)| asked.is_none_or(|asked| asked == *state)).collect();
         assert_eq!(seen, expected);
     }
+}
+
+#[test]
+fn what_was_cut_off_is_put_back_all_at_once() {
+    let store = Arc::new(Failing::default());
+    let open = || now(Ledger::open(admission(), capacity(2, 9), store.clone()));
+    let ledger = open().unwrap().unwrap();
+    for _ in 0..2 {
+        admit(&ledger).unwrap();
+        now(ledger.take()).unwrap().unwrap();
+    }
+    drop(ledger);
+    store.together.store(2, Ordering::Relaxed);
+    let ledger = open().expect("the second is handed over before the first is answered").unwrap();
+    assert_eq!((ledger.stats().queued, ledger.stats().pending), (2, 0));
 }
