@@ -176,7 +176,7 @@ async fn a_rate_holds_for_its_token_alone() {
     // A repetition submits nothing, and what is refused for something else does not count.
     let again = service.request("POST", "/v1/submissions", &keyed, PROGRAM.as_bytes()).await;
     assert_eq!((again.status, &again.headers["location"]), (202, &first.headers["location"]));
-    problem(&service.with("a", "POST", "/v1/submissions", r#"{"language":"no","source":""}"#).await, 422, "bad_value");
+    problem(&service.with("a", "POST", "/v1/submissions", r#"{"language":"no","source":"x"}"#).await, 422, "bad_value");
     service.sent("a", PROGRAM).await;
     let reply = service.with("a", "POST", "/v1/submissions", PROGRAM).await;
     problem(&reply, 429, "rate_exceeded");
