@@ -385,7 +385,7 @@ pub const ROWS: &[Row] = &[
         "store.keep_mib",
         Preset::Text("1024"),
         "MiB, 1 to 16777216",
-        "Results that are kept together; the oldest go first.",
+        "Results that are kept together, with all that is noted of each; the oldest go first, whoever submitted them.",
         |s, raw| s.store.bytes = Bytes::mib(within(raw, 1, 1 << 24)?)
     ),
     row!(

@@ -38,7 +38,7 @@ pub(super) const FORMAT: &str = "format";
 pub(super) const ACCEPTED: &str = "accepted";
 /// The last place given away.
 pub(super) const PLACE: &str = "place";
-/// Bytes of what has ended.
+/// Bytes of what has ended: reports and all that is kept with them.
 pub(super) const KEPT: &str = "kept";
 /// Bytes of the program texts and inputs of what has not.
 pub(super) const WAITING: &str = "waiting";

@@ -273,6 +273,33 @@ async fn the_file_does_not_grow_without_bound() {
     assert_eq!(store.inventory().await.unwrap().accepted, 240);
 }
 
+/// What is kept is counted with its record, its key and its places in the tables, so that many that print nothing do not take
+/// room without bound.
+#[tokio::test]
+async fn many_small_results_are_bounded_with_all_that_is_kept_of_them() {
+    let mut disk = Disk::new();
+    let store = disk.open_as(How { retention: Retention { bytes: Bytes::mib(1), ..KEEP }, ..how() }).unwrap();
+    for round in 0..30 {
+        let mut all = tokio::task::JoinSet::new();
+        for number in 0..100 {
+            let (store, new) = (Arc::clone(&store), new("x", Some(&format!("{:0>200}", 100 * round + number))));
+            all.spawn(async move {
+                store.insert(new.clone()).await.unwrap();
+                store.ended(ended(&new, 0, RECENT)).await.unwrap();
+            });
+        }
+        all.join_all().await;
+    }
+    let kept = store.recent(None, Place::MAX, 3000).await.unwrap().len();
+    store.close().await.unwrap();
+    let database = redb::Builder::new().open(disk.file()).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let stats = transaction.stats().unwrap();
+    let used = stats.allocated_pages() * stats.page_size() as u64;
+    transaction.abort().unwrap();
+    assert!((300..1200).contains(&kept) && used < 2 << 20, "{kept} are kept and take {used} bytes");
+}
+
 /// By owner and of all, newest first, over a restart, and no longer than the submission itself is kept.
 #[tokio::test]
 async fn the_newest_are_listed_by_owner() {

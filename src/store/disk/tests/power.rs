@@ -169,7 +169,8 @@ pub(super) async fn whole(disk: &Disk, store: &DiskStore) {
             let record = tables.record(id).unwrap().unwrap().unwrap();
             ids.push(id);
             if record.state.ended() {
-                kept += record.bytes;
+                let beside = change::beside(encode(&record).unwrap().len(), &record);
+                kept += record.bytes + beside;
             } else {
                 assert_eq!(tables.line.get(record.place).unwrap().unwrap().value(), id.number());
                 unended += 1;
