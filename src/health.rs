@@ -40,7 +40,7 @@ impl Health {
     /// language that is gone, a store that failed.
     pub fn saw(&self, report: &JobReport) {
         match &report.outcome {
-            Outcome::Ran | Outcome::CompileFailed | Outcome::OutOfTime(_) => self.works(),
+            Outcome::Ran | Outcome::CompileFailed | Outcome::OutOfTime(_) | Outcome::NoChecker(_) => self.works(),
             Outcome::Faulted(fault @ (Fault::Prepare | Fault::Runtime | Fault::Limits | Fault::NoEvidence)) => {
                 self.failed(fault.clone());
             }

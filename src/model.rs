@@ -29,7 +29,7 @@ pub use owner::Owner;
 pub use refusal::Refusal;
 pub use report::{About, Beside, JobReport, Outcome, StepReport};
 pub use submission::{State, Submission};
-pub use test::{Compare, Expected, Several, Test, Tolerance};
+pub use test::{CHECKED, Checker, Compare, Expected, Several, Test, Tolerance};
 pub use token::{NoDigest, Token, TokenDigest};
 pub use units::{Bytes, CpuShare, CpuTime, Elapsed, Inodes, OpenFiles, Pids, WallTime};
 pub use verdict::Verdict;

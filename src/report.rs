@@ -78,6 +78,18 @@ pub fn held_against(verdict: Verdict, same: bool) -> Verdict {
     if verdict == Verdict::Ok && !same { Verdict::WrongAnswer } else { verdict }
 }
 
+/// The verdict on a run whose output the client's checker judged, given how that ended: 0 is right, 1 and 2 are wrong, as
+/// testlib has it.
+#[must_use]
+pub const fn checked(checker: Verdict) -> Verdict {
+    match checker {
+        Verdict::Ok => Verdict::Ok,
+        Verdict::ExitStatus(1 | 2) => Verdict::WrongAnswer,
+        Verdict::Cancelled => Verdict::Cancelled,
+        _ => Verdict::CheckerFailed,
+    }
+}
+
 /// Whether the step's processor time was used up, also without the watchdog's help: the last slice before the end may
 /// have taken what was left. SIGXCPU, which is about a single process, is another matter.
 #[must_use]

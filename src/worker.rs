@@ -4,6 +4,7 @@ mod artefact;
 mod blueprint;
 mod cache;
 mod capture;
+mod checker;
 mod collect;
 mod counts;
 mod ending;

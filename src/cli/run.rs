@@ -75,6 +75,7 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         invocation: Invocation::default(),
         several: None,
         collect: Vec::new(),
+        checker: None,
         language,
     };
     let delegated = match launch.enter()? {
@@ -156,7 +157,7 @@ fn status(report: &JobReport) -> u8 {
                 None => INTERNAL,
             },
             // Nothing is expected of it.
-            Verdict::WrongAnswer => INTERNAL,
+            Verdict::WrongAnswer | Verdict::CheckerFailed => INTERNAL,
             Verdict::Cancelled => 130,
         },
         (Outcome::CompileFailed, _) => NOT_COMPILED,
@@ -195,6 +196,7 @@ fn words(step: &StepReport) -> String {
         Verdict::FileLimit => format!("wrote a file of more than {} bytes", limits.file_size),
         Verdict::Seccomp => "made a system call that ends a program (SIGSYS); the kernel does not tell which".into(),
         Verdict::WrongAnswer => "printed something else than was expected".into(),
+        Verdict::CheckerFailed => "could not be checked".into(),
         Verdict::Cancelled => "cancelled".into(),
     }
 }

@@ -43,6 +43,9 @@ impl Output {
                     step: Some(Step::Compile),
                 },
             },
+            Outcome::NoChecker(_) => {
+                Self { before: "Internal error: the checker does not compile".into(), ..Self::default() }
+            }
             Outcome::OutOfTime(wall) if report.first_failed().is_none() => Self {
                 after: format!("\nexecution timed out after {wall} seconds").into(),
                 step: report.runs.first().map(|_| Step::Run(0)),
@@ -110,6 +113,7 @@ fn end(step: &StepReport, what: &str) -> String {
         }
         Verdict::OutputLimit => format!("\noutput limit of {} bytes exceeded", step.limits.output),
         Verdict::WrongAnswer => "\nwrong answer".to_owned(),
+        Verdict::CheckerFailed => "\nInternal error: the checker failed".to_owned(),
         Verdict::Cancelled => "\ncancelled".to_owned(),
     }
 }

@@ -15,6 +15,8 @@ pub enum Step {
     Compile,
     /// The run at this place.
     Run(usize),
+    /// The checker of that run.
+    Checker(usize),
 }
 
 /// One of its streams.
@@ -32,6 +34,7 @@ impl Step {
         match self {
             Self::Compile => report.compile.as_ref(),
             Self::Run(number) => report.runs.get(number),
+            Self::Checker(number) => report.about.as_ref()?.runs.get(number)?.checker.as_ref(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::model::{JobReport, Outcome, Verdict};
 #[must_use]
 pub fn verdict(report: &JobReport) -> &'static str {
     match &report.outcome {
-        Outcome::Faulted(_) => "internal_error",
+        Outcome::NoChecker(_) | Outcome::Faulted(_) => "internal_error",
         Outcome::Cancelled => "cancelled",
         Outcome::CompileFailed if report.was_cut_off() => "cancelled",
         Outcome::CompileFailed => "compile_error",
@@ -33,6 +33,7 @@ const fn word(verdict: Verdict) -> &'static str {
         Verdict::FileLimit => "file_limit",
         Verdict::Seccomp => "syscall_denied",
         Verdict::WrongAnswer => "wrong_answer",
+        Verdict::CheckerFailed => "internal_error",
         Verdict::Cancelled => "cancelled",
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Limits, Several, Test};
+use super::{Checker, Limits, Several, Test};
 
 /// The name of a submission on the wire: a UUID (RFC 9562), lower case, `8-4-4-4-12`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl Run {
 
     /// Bytes of what a client sent for it.
     fn size(&self) -> usize {
-        let Test { name, args, expected } = &self.test;
+        let Test { name, args, expected, .. } = &self.test;
         let words =
             args.iter().flatten().map(|arg| ENTRY + arg.len()).chain(name.as_ref().map(String::len)).sum::<usize>();
         self.stdin.len() + words + expected.as_ref().map_or(0, |expected| expected.bytes.len())
@@ -105,7 +105,7 @@ impl Run {
 
 /// What a run beyond the first counts for beside what a client sent for it, in bytes: it is kept with all its limits, however
 /// little was said of it.
-const RUN: usize = 320;
+const RUN: usize = 330;
 
 /// The same for a file, an argument, a variable and a path that is wanted back.
 const ENTRY: usize = 24;
@@ -165,6 +165,9 @@ pub struct Job {
     /// Paths below `/tmp` of files that its client wants back from every run.
     #[serde(default)]
     pub collect: Vec<String>,
+    /// Says whether an output is right.
+    #[serde(default)]
+    pub checker: Option<Checker>,
 }
 
 impl Job {
@@ -172,13 +175,16 @@ impl Job {
     /// every input and expected output; and a number for each of those of which there may be many.
     #[must_use]
     pub fn size(&self) -> u64 {
-        let Self { source, runs, project, invocation: Invocation { args, env }, collect, .. } = self;
-        let files = project.iter().flat_map(|project| &project.files).map(|file| file.path.len() + file.bytes.len());
+        let Self { source, runs, project, invocation: Invocation { args, env }, collect, checker, .. } = self;
+        let own = checker.as_ref().and_then(|checker| checker.project.as_ref());
+        let source = source.len() + checker.as_ref().map_or(0, |checker| checker.source.len());
+        let files =
+            project.iter().chain(own).flat_map(|project| &project.files).map(|file| file.path.len() + file.bytes.len());
         let words =
             args.iter().chain(collect).map(String::len).chain(env.iter().map(|(name, value)| name.len() + value.len()));
         let entries = files.chain(words).map(|bytes| ENTRY + bytes);
         let further = RUN * runs.len().saturating_sub(1);
-        (source.len() + further + entries.chain(runs.iter().map(Run::size)).sum::<usize>()) as u64
+        (source + further + entries.chain(runs.iter().map(Run::size)).sum::<usize>()) as u64
     }
 }
 
@@ -219,6 +225,7 @@ mod tests {
             invocation: Invocation::default(),
             several: None,
             collect: Vec::new(),
+            checker: None,
         };
         let file = SourceFile { path: "a".into(), bytes: Vec::new() };
         let project = Project { entry: "b".into(), files: vec![file; 1000] };

@@ -29,6 +29,8 @@ pub enum Outcome {
     Cancelled,
     /// The job had had all the time that one may have before a run began; the runs are those before it.
     OutOfTime(WallTime),
+    /// The client's checker did not compile; there are no runs.
+    NoChecker(Box<StepReport>),
     /// We failed; the program is not to blame.
     Faulted(Fault),
 }
@@ -60,6 +62,9 @@ pub struct Beside {
     /// The files that were asked for.
     #[serde(default)]
     pub files: Vec<Collected>,
+    /// What its checker did.
+    #[serde(default)]
+    pub checker: Option<StepReport>,
 }
 
 /// Everything that is kept of an ended job.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Limits, Project};
+
 /// What a run has of its own beside its input and its limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Test {
@@ -11,6 +13,9 @@ pub struct Test {
     pub args: Option<Vec<String>>,
     /// What standard output must be; `None` where it may be anything.
     pub expected: Option<Expected>,
+    /// Whether the job's checker says so instead; what is expected is then its third file.
+    #[serde(default)]
+    pub checked: bool,
 }
 
 /// What standard output is held against.
@@ -49,6 +54,25 @@ pub struct Tolerance {
 
 /// Neither is ever NaN: both are checked where they come in.
 impl Eq for Tolerance {}
+
+/// The files that a checker finds in `/code`, and its arguments: what the run read, what it printed, what was expected. As
+/// testlib has it.
+pub const CHECKED: [&str; 3] = ["input", "output", "answer"];
+
+/// A client's program that says whether an output is right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checker {
+    /// The name of a language that was known when the job was accepted.
+    pub language: String,
+    /// The program.
+    pub source: String,
+    /// What it has beside that.
+    pub project: Option<Project>,
+    /// Limits of its compile step.
+    pub compile: Option<Limits>,
+    /// Limits of each of its runs.
+    pub limits: Limits,
+}
 
 /// What holds for all runs of a submission that came with tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,6 +31,8 @@ pub enum Verdict {
     Seccomp,
     /// Exit status 0, and another output than the expected one.
     WrongAnswer,
+    /// Exit status 0, and the client's checker did not say whether the output was right.
+    CheckerFailed,
     /// Cancelled on request.
     Cancelled,
 }

@@ -213,3 +213,20 @@ fn without_a_cgroup_what_was_seen_of_memory_decides() {
     assert_eq!(seen(Bytes::mib(100), Enforcement::Sampling), (Verdict::Ok, None));
     assert_eq!(seen(over, Enforcement::CgroupV1), (Verdict::Ok, None));
 }
+
+#[test]
+fn what_a_checker_s_ending_says_of_an_output() {
+    for (checker, verdict) in [
+        (Verdict::Ok, Verdict::Ok),
+        (Verdict::ExitStatus(1), Verdict::WrongAnswer),
+        (Verdict::ExitStatus(2), Verdict::WrongAnswer),
+        (Verdict::ExitStatus(3), Verdict::CheckerFailed),
+        (Verdict::Signal(6), Verdict::CheckerFailed),
+        (Verdict::TimeLimit, Verdict::CheckerFailed),
+        (Verdict::OutputLimit, Verdict::CheckerFailed),
+        (Verdict::MemoryLimit, Verdict::CheckerFailed),
+        (Verdict::Cancelled, Verdict::Cancelled),
+    ] {
+        assert_eq!(checked(checker), verdict, "{checker:?}");
+    }
+}

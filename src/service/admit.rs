@@ -1,6 +1,7 @@
 //! From decoded fields to a complete job: after this nothing is optional and nothing is checked twice.
 
 mod ceilings;
+mod checker;
 mod draft;
 mod runs;
 
@@ -13,6 +14,7 @@ use crate::config::TokenEntry;
 use crate::model::{Invocation, Job, JobId, Limits, LimitsPatch, Owner, Refusal, Run, Streams};
 
 pub use ceilings::Range;
+pub use checker::CheckerDraft;
 pub use draft::{Draft, Program};
 pub use runs::RunDraft;
 
@@ -151,6 +153,7 @@ impl Admission {
             invocation,
             several,
             collect: Vec::new(),
+            checker: None,
         })
     }
 }

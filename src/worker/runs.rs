@@ -7,15 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::capture::{Live, Stream};
+use super::checker::Prepared;
 use super::collect::Tmp;
 use super::error::StepError;
-use super::sandbox::Here;
+use super::sandbox::{Here, Subject};
 use super::step::Handover;
 use super::workdir::CodeFile;
 use crate::compare::Comparison;
 use crate::language::{Language, Program, StepPlan};
 use crate::model::{Bytes, Invocation, Job, JobReport, Outcome, Run, Several, StepKind, StepReport, Verdict, WallTime};
-use crate::report::held_against;
+use crate::report::{checked, held_against};
 
 /// Bounds of a job with tests.
 #[derive(Clone, Copy, Debug)]
@@ -33,13 +34,24 @@ impl Here<'_> {
     /// Carries them out, and puts what became of them into the report.
     pub(super) async fn runs(
         &mut self,
-        language: &Language,
+        subject: Subject<'_>,
         plan: &StepPlan,
         files: &[CodeFile],
         report: &mut JobReport,
     ) -> Result<(), StepError> {
         let (job, bounds) = (self.job, self.sandbox.tests);
         let mut room = job.several.map_or(u64::MAX, |_| bounds.output.0);
+        let mut checker = match &job.checker {
+            None => None,
+            Some(checker) => match self.prepare(checker).await? {
+                Prepared::Ready(ready) => Some(ready),
+                Prepared::Broken(step) => {
+                    let cancelled = step.verdict == Verdict::Cancelled;
+                    report.outcome = if cancelled { Outcome::Cancelled } else { Outcome::NoChecker(step) };
+                    return Ok(());
+                }
+            },
+        };
         let mut collected = self.sandbox.collect;
         for (number, run) in job.runs.iter().enumerate() {
             if self.cancel.is_cancelled() {
@@ -50,15 +62,24 @@ impl Here<'_> {
                 report.outcome = Outcome::OutOfTime(WallTime::from_duration(bounds.wall));
                 return Ok(());
             }
-            let own = run.test.args.as_deref().map(|args| with_args(language, job, args));
+            let own = run.test.args.as_deref().map(|args| with_args(subject.language, job, args));
             let plan = own.as_ref().unwrap_or(plan);
             let handover = Handover { stdin: &run.stdin, keep: room, ..Handover::of(plan, files) };
-            let (step, tmp) = self.run(run, &handover).await?;
+            let Done { mut step, tmp, printed } = self.run(subject, run, &handover).await?;
             let beside = report.about.as_mut().and_then(|about| about.runs.get_mut(number));
             if let (Some(tmp), Some(beside)) = (tmp, beside) {
                 beside.files = tmp.collect(&job.collect, collected).await;
                 let bytes = beside.files.iter().map(|file| file.bytes.len() as u64).sum();
                 collected.all = Bytes(collected.all.0.saturating_sub(bytes));
+            }
+            // What failed by itself needs no checker.
+            if let (Verdict::Ok, Some(printed), Some(ready)) = (step.verdict, printed, &mut checker) {
+                let answer = run.test.expected.as_ref().map(|expected| expected.bytes.clone()).unwrap_or_default();
+                let judged = self.check(ready, [run.stdin.clone(), printed, answer]).await?;
+                step.verdict = checked(judged.verdict);
+                if let Some(beside) = report.about.as_mut().and_then(|about| about.runs.get_mut(number)) {
+                    beside.checker = Some(judged);
+                }
             }
             let output = &step.evidence.output;
             room = room.saturating_sub((output.stdout.len() + output.stderr.len()) as u64);
@@ -74,23 +95,65 @@ impl Here<'_> {
     }
 
     /// One of them.
-    async fn run(&mut self, run: &Run, handover: &Handover<'_>) -> Result<(StepReport, Option<Tmp>), StepError> {
-        let Some(expected) = &run.test.expected else {
-            return self.step(StepKind::Run, &run.limits, handover, self.live).await;
-        };
-        let (comparison, live) = (Mutex::new(Comparison::with(expected)), self.live);
+    async fn run(&mut self, subject: Subject<'_>, run: &Run, handover: &Handover<'_>) -> Result<Done, StepError> {
+        let live = self.live;
+        let mut judge = Judge::of(run);
+        if let Judge::None = judge {
+            let (step, tmp) = self.step(subject, StepKind::Run, &run.limits, handover, live).await?;
+            return Ok(Done { step, tmp, printed: None });
+        }
+        let shared = Mutex::new(&mut judge);
         let seen = |stream: Stream, bytes: &[u8]| {
             if stream == Stream::Out {
-                comparison.lock().unwrap_or_else(PoisonError::into_inner).feed(bytes);
+                shared.lock().unwrap_or_else(PoisonError::into_inner).feed(bytes);
             }
             if let Some(tell) = live.told {
                 tell(stream, bytes);
             }
         };
         let live = Live { told: Some(&seen), ..live };
-        let (step, tmp) = self.step(StepKind::Run, &run.limits, handover, live).await?;
-        let same = comparison.into_inner().unwrap_or_else(PoisonError::into_inner).same();
-        Ok((StepReport { verdict: held_against(step.verdict, same), ..step }, tmp))
+        let (step, tmp) = self.step(subject, StepKind::Run, &run.limits, handover, live).await?;
+        Ok(match judge {
+            Judge::None => Done { step, tmp, printed: None },
+            Judge::Checker(printed) => Done { step, tmp, printed: Some(printed) },
+            Judge::Comparison(comparison) => {
+                let verdict = held_against(step.verdict, comparison.same());
+                Done { step: StepReport { verdict, ..step }, tmp, printed: None }
+            }
+        })
+    }
+}
+
+/// A run that is over.
+struct Done {
+    step: StepReport,
+    tmp: Option<Tmp>,
+    /// What it printed on standard output within its limit, kept or not, where a checker is to see that.
+    printed: Option<Vec<u8>>,
+}
+
+/// What becomes of standard output as it comes.
+enum Judge<'a> {
+    None,
+    Comparison(Comparison<'a>),
+    Checker(Vec<u8>),
+}
+
+impl<'a> Judge<'a> {
+    fn of(run: &'a Run) -> Self {
+        match &run.test.expected {
+            _ if run.test.checked => Self::Checker(Vec::new()),
+            Some(expected) => Self::Comparison(Comparison::with(expected)),
+            None => Self::None,
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        match self {
+            Self::None => {}
+            Self::Comparison(comparison) => comparison.feed(bytes),
+            Self::Checker(printed) => printed.extend_from_slice(bytes),
+        }
     }
 }
 

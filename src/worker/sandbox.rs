@@ -164,6 +164,16 @@ impl Sandbox {
     }
 }
 
+/// Whose steps are carried out: the program's or its checker's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) language: &'a Language,
+    /// How the output of its runs is captured.
+    pub(super) streams: Streams,
+    /// Whether its runs have variables that a container made ahead has not.
+    pub(super) own_env: bool,
+}
+
 /// One job under way.
 pub(super) struct Here<'a> {
     pub(super) sandbox: &'a Arc<Sandbox>,
@@ -187,6 +197,8 @@ impl Here<'_> {
         }
         let language = self.sandbox.languages.get(&job.language).ok_or(Fault::LanguageGone)?;
         let Job { source, project, invocation, .. } = job;
+        let own_env = !invocation.env.is_empty();
+        let subject = Subject { language, streams: job.streams, own_env };
         let program = language.plan(Program { source, project: project.as_ref(), invocation });
         let sources = program.files.into_iter().map(|(name, bytes)| CodeFile::source(name, bytes));
         let mut files: Arc<[CodeFile]> = sources.collect();
@@ -194,7 +206,7 @@ impl Here<'_> {
         let mut report =
             JobReport { outcome: Outcome::Ran, compile: None, runs: Vec::new(), about: Some(self.about(language)) };
         if let (Some(limits), Some(plan)) = (&job.compile, &program.compile) {
-            let compiled = self.compile(plan, limits, &files).await.map_err(fail)?;
+            let compiled = self.compile(subject, plan, limits, &files, self.live).await.map_err(fail)?;
             let well = compiled.report.verdict == Verdict::Ok;
             report.compile = Some(compiled.report);
             if !well {
@@ -203,35 +215,38 @@ impl Here<'_> {
             }
             files = compiled.files;
         }
-        self.runs(language, &program.run, &files, &mut report).await.map_err(fail)?;
+        self.runs(subject, &program.run, &files, &mut report).await.map_err(fail)?;
         Ok(report)
     }
 
     fn about(&self, language: &Language) -> About {
         let image_digest = self.sandbox.stock.images.get(&language.image).cloned().unwrap_or_default();
         let (runtime, image) = (self.sandbox.runtime.version.clone(), language.image.clone());
-        let Job { streams, several, runs, collect, .. } = self.job;
-        let beside = || runs.iter().map(|run| Beside { name: run.test.name.clone(), files: Vec::new() }).collect();
-        let runs = if several.is_some() || !collect.is_empty() { beside() } else { Vec::new() };
+        let Job { streams, several, runs, collect, checker, .. } = self.job;
+        let beside = || {
+            runs.iter().map(|run| Beside { name: run.test.name.clone(), files: Vec::new(), checker: None }).collect()
+        };
+        let runs = if several.is_some() || checker.is_some() || !collect.is_empty() { beside() } else { Vec::new() };
         About { runtime, image, image_digest, streams: *streams, tests: several.is_some(), runs }
     }
 
     /// Compiles, unless the very same was compiled before.
-    async fn compile(
+    pub(super) async fn compile(
         &mut self,
+        subject: Subject<'_>,
         plan: &StepPlan,
         limits: &Limits,
         files: &Arc<[CodeFile]>,
+        live: Live<'_>,
     ) -> Result<Compiled, StepError> {
         let stock = &self.sandbox.stock;
-        let language = self.sandbox.languages.get(&self.job.language).ok_or(StepError::Without("language"))?;
-        let image = stock.images.get(&language.image).map_or("", String::as_str);
+        let image = stock.images.get(&subject.language.image).map_or("", String::as_str);
         let on = format!("{image} {plan:?} {limits:?}");
         let sources = files.iter().flat_map(|file| [file.path.as_os_str().as_encoded_bytes(), &file.bytes[..]]);
         let key = cache::key([on.as_bytes()].into_iter().chain(sources));
         if let Some(compiled) = stock.cache.get(key).await {
             tracing::info!(tag = %Tag::Exec(self.job.id), "the same was compiled before");
-            if let Some(feed) = self.live.kept {
+            if let Some(feed) = live.kept {
                 feed.begin(StepKind::Compile);
                 feed.print(Stream::Out, &compiled.report.evidence.output.stdout);
                 feed.end();
@@ -240,8 +255,8 @@ impl Here<'_> {
         }
         let handover = Handover::of(plan, files);
         // A compiler's words belong to the report; what is passed on as it comes is what the program prints.
-        let live = Live { told: None, ..self.live };
-        let (mut report, _) = self.step(StepKind::Compile, limits, &handover, live).await?;
+        let live = Live { told: None, ..live };
+        let (mut report, _) = self.step(subject, StepKind::Compile, limits, &handover, live).await?;
         if report.verdict != Verdict::Ok {
             return Ok(Compiled { report, files: Arc::clone(files) });
         }
@@ -269,20 +284,22 @@ impl Here<'_> {
     /// One step, in a container that waited for it or else in one made now.
     pub(super) async fn step(
         &mut self,
+        subject: Subject<'_>,
         kind: StepKind,
         limits: &Limits,
         handover: &Handover<'_>,
         live: Live<'_>,
     ) -> Result<(StepReport, Option<Tmp>), StepError> {
-        let (sandbox, name) = (self.sandbox, &self.job.language);
+        let (sandbox, Subject { language, streams, own_env }) = (self.sandbox, subject);
+        let name = &language.name;
         // With 0 only the pattern keeps a crash from starting something outside, and somebody may change that.
         if sandbox.core == 0 {
             rlimits::core_limit()?;
         }
         // A compiler's words are kept in their order; so what one route has compiled serves the others.
-        let streams = if kind == StepKind::Compile { Streams::Merged } else { self.job.streams };
+        let streams = if kind == StepKind::Compile { Streams::Merged } else { streams };
         // A container that waits has its environment already.
-        let own_env = kind == StepKind::Run && !self.job.invocation.env.is_empty();
+        let own_env = kind == StepKind::Run && own_env;
         let ready = || sandbox.stock.reserve.take(name, kind, (limits, streams), handover.told.is_some());
         let waiting = match if own_env { None } else { ready() } {
             Some(waiting) => {
@@ -292,7 +309,6 @@ impl Here<'_> {
             }
             None => {
                 sandbox.stock.counts.misses.inc();
-                let language = sandbox.languages.get(name).ok_or(StepError::Without("language"))?;
                 let blueprint = Blueprint::of(language, kind, limits, streams, false);
                 let mut blueprint = blueprint.ok_or(StepError::Without("command"))?;
                 handover.env.clone_into(&mut blueprint.ahead.env);

@@ -157,8 +157,11 @@ async fn tests_are_shown_one_by_one() {
     let place = submit(&service, "", &body).await.headers["location"].clone();
     let with = |outcome: Outcome, verdicts: &[Verdict]| {
         let step = |verdict: &Verdict| report(*verdict, b"out").runs.remove(0);
-        let runs = ["a", "", "c"]
-            .map(|name| Beside { name: Some(name.to_owned()).filter(|name| !name.is_empty()), files: vec![] });
+        let runs = ["a", "", "c"].map(|name| Beside {
+            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+            files: vec![],
+            checker: None,
+        });
         let (runtime, image, image_digest) = ("crun version 1".into(), "gcc".into(), "ab".into());
         let about = About { runtime, image, image_digest, streams: Streams::Separate, tests: true, runs: runs.into() };
         JobReport { outcome, compile: None, runs: verdicts.iter().map(step).collect(), about: Some(about) }

@@ -12,6 +12,7 @@ mod added_language;
 mod api;
 mod bundle_command;
 mod cancel;
+mod checker;
 mod client;
 mod collect;
 mod compile;

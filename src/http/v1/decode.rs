@@ -60,21 +60,12 @@ pub fn draft(body: &[u8]) -> Result<Draft, Problem> {
 fn complete(submission: Submission) -> Result<Draft, Refusal> {
     let Submission { language, source, files, entry, stdin, args, env, limits, streams, .. } = submission;
     let Submission { expected, compare, tests, stop_on_failure, collect, .. } = submission;
-    let program = match (source, files) {
-        (Some(_), Some(_)) => return Err(bad("files", "give `source` or `files`, not both")),
-        (None, None) => return Err(bad("source", "give `source`, or `files` with `entry`")),
-        (Some(source), None) if source.is_empty() => return Err(bad("source", "give a program that is not empty")),
-        (Some(_), None) if entry.is_some() => return Err(bad("entry", "leave it out: it names one of `files`")),
-        (Some(source), None) => Program::Source(source),
-        (None, Some(Pairs(files))) => {
-            let files = files.into_iter().map(|(path, Content(bytes))| SourceFile { path, bytes });
-            Program::Files(files.collect(), entry)
-        }
-    };
+    let program = program("", source, files, entry)?;
     let env = env.map(|Pairs(env)| env).unwrap_or_default();
     let StepLimits { compile, run } = limits.map(|Object(limits)| limits).unwrap_or_default();
     let streams = streams.unwrap_or(Streams::Separate);
-    let (runs, several) = runs::runs(Said { stdin, expected, compare, tests, stop_on_failure, streams })?;
+    let runs::Runs { runs, several, checker } =
+        runs::runs(Said { stdin, expected, compare, tests, stop_on_failure, streams })?;
     Ok(Draft {
         language,
         program,
@@ -85,7 +76,32 @@ fn complete(submission: Submission) -> Result<Draft, Refusal> {
         run: run.map(|Object(wanted)| wanted),
         streams,
         collect: collect.unwrap_or_default(),
+        checker,
     })
+}
+
+/// A program; its fields are below `above`.
+fn program(
+    above: &str,
+    source: Option<String>,
+    files: Option<Pairs<Content>>,
+    entry: Option<String>,
+) -> Result<Program, Refusal> {
+    match (source, files) {
+        (Some(_), Some(_)) => Err(bad(&format!("{above}files"), "give `source` or `files`, not both")),
+        (None, None) => Err(bad(&format!("{above}source"), "give `source`, or `files` with `entry`")),
+        (Some(source), None) if source.is_empty() => {
+            Err(bad(&format!("{above}source"), "give a program that is not empty"))
+        }
+        (Some(_), None) if entry.is_some() => {
+            Err(bad(&format!("{above}entry"), "leave it out: it names one of `files`"))
+        }
+        (Some(source), None) => Ok(Program::Source(source)),
+        (None, Some(Pairs(files))) => {
+            let files = files.into_iter().map(|(path, Content(bytes))| SourceFile { path, bytes });
+            Ok(Program::Files(files.collect(), entry))
+        }
+    }
 }
 
 fn bad(field: &str, remedy: &str) -> Refusal {

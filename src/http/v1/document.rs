@@ -204,7 +204,7 @@ fn end<'a>(report: &'a JobReport, slots: &mut Slots) -> End<'a> {
     End {
         verdict: how.verdict,
         limit: how.step.and_then(|step| step.of(report)).and_then(|step| verdict::limit(step.verdict)),
-        error: how.fault.map(|fault| fault.to_string()),
+        error: how.error,
         wall_us: total(steps().map(|seen| seen.elapsed.map(|t| t.0))),
         cpu_us: total(steps().map(|seen| seen.cpu_time.map(|t| t.0))),
         memory_bytes: steps().filter_map(|seen| seen.memory_peak.map(|b| b.0)).max(),

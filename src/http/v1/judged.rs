@@ -36,6 +36,9 @@ enum Run<'a> {
 pub struct Ran<'a> {
     #[serde(flatten)]
     step: Step,
+    /// What the checker did, where one was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checker: Option<Step>,
     /// Absent where none were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<File<'a>>,
@@ -56,7 +59,9 @@ struct File<'a> {
 /// The run of this number.
 pub fn ran<'a>(report: &'a JobReport, run: &StepReport, number: usize, slots: &mut Slots) -> Ran<'a> {
     let at = At::Run(number);
-    let step = step(run, at, slots);
+    let done = step(run, at, slots);
+    let checked = At::Checker(number);
+    let checker = checked.of(report).map(|checker| step(checker, checked, slots));
     let files = at.files(report).iter().enumerate().map(|(number, file)| {
         let Collected { path, bytes, size, missing } = file;
         let printed = Printed { step: at, stream: Stream::File(number) };
@@ -65,7 +70,7 @@ pub fn ran<'a>(report: &'a JobReport, run: &StepReport, number: usize, slots: &m
         let size_bytes = content.is_some().then_some(*size);
         File { path, content, encoding, size_bytes, truncated: *size > bytes.len() as u64, missing: *missing }
     });
-    Ran { step, files: files.collect() }
+    Ran { step: done, checker, files: files.collect() }
 }
 
 /// The tests of a report; `None` where the client gave none, or none is known of.

@@ -2,8 +2,11 @@
 
 use nix::sys::signal::Signal;
 
-use crate::http::printed::Step;
+use crate::http::printed::{Step, Stream, kept};
 use crate::model::{Fault, JobReport, Outcome, StepReport, Verdict};
+
+/// What is told of the words of a checker that failed, in bytes.
+const WORDS: usize = 2048;
 
 /// The ending of a submission.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,8 +15,8 @@ pub struct Ending {
     pub verdict: &'static str,
     /// The step that decided it; none where no step did.
     pub step: Option<Step>,
-    /// What went wrong on our side.
-    pub fault: Option<Fault>,
+    /// What went wrong on our side, or with the client's checker.
+    pub error: Option<String>,
 }
 
 /// The word for a test that did not take place.
@@ -34,6 +37,7 @@ pub const fn word(verdict: Verdict) -> &'static str {
         Verdict::FileLimit => "file_limit",
         Verdict::Seccomp => "syscall_denied",
         Verdict::WrongAnswer => "wrong_answer",
+        Verdict::CheckerFailed => "internal_error",
         Verdict::Cancelled => "cancelled",
     }
 }
@@ -53,8 +57,9 @@ pub const fn limit(verdict: Verdict) -> Option<&'static str> {
 
 /// How the whole ended: the compile step where that did not succeed, else the first run that did not.
 pub fn ending(report: &JobReport) -> Ending {
-    let none = |verdict| Ending { verdict, step: None, fault: None };
-    let fault = |fault| Ending { fault: Some(fault), ..none("internal_error") };
+    let none = |verdict| Ending { verdict, step: None, error: None };
+    let failed = |error| Ending { error: Some(error), ..none("internal_error") };
+    let fault = |fault: Fault| failed(fault.to_string());
     match &report.outcome {
         Outcome::Faulted(of) => fault(of.clone()),
         Outcome::Cancelled => none("cancelled"),
@@ -66,16 +71,31 @@ pub fn ending(report: &JobReport) -> Ending {
                 Ending { step: Some(Step::Compile), ..none(verdict) }
             }
         },
+        Outcome::NoChecker(step) => {
+            failed(format!("the checker does not compile ({}): {}", word(step.verdict), words(step)))
+        }
         Outcome::OutOfTime(_) if report.first_failed().is_none() => none(word(Verdict::TimeLimit)),
         Outcome::Ran | Outcome::OutOfTime(_) => {
-            let failed = report.first_failed().unwrap_or(0);
-            let run = report.runs.get(failed);
+            let number = report.first_failed().unwrap_or(0);
+            let run = report.runs.get(number);
+            let error = || {
+                let checker = Step::Checker(number)
+                    .of(report)
+                    .filter(|_| run.is_some_and(|run| run.verdict == Verdict::CheckerFailed))?;
+                Some(format!("the checker failed ({}): {}", word(checker.verdict), words(checker)))
+            };
             run.map_or_else(
                 || fault(Fault::NoEvidence),
-                |run: &StepReport| Ending { step: Some(Step::Run(failed)), ..none(word(run.verdict)) },
+                |run| Ending { step: Some(Step::Run(number)), error: error(), ..none(word(run.verdict)) },
             )
         }
     }
+}
+
+/// The first of what a step printed, for a line of text.
+fn words(step: &StepReport) -> String {
+    let said = [kept(step, Stream::Err), kept(step, Stream::Out)].concat();
+    String::from_utf8_lossy(&said[..said.len().min(WORDS)]).into_owned()
 }
 
 /// A signal as signal(7) has it; by its number where that has no name.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Admission, RunDraft, ceilings};
+use super::{Admission, CheckerDraft, RunDraft, ceilings};
 use crate::model::{
     Invocation, Job, JobId, LimitsPatch, LimitsWanted, Owner, Project, Refusal, Several, SourceFile, Streams,
 };
@@ -50,6 +50,8 @@ pub struct Draft {
     pub streams: Streams,
     /// Paths below `/tmp` of files to be given back.
     pub collect: Vec<String>,
+    /// Judges outputs.
+    pub checker: Option<CheckerDraft>,
 }
 
 /// A program, in one piece or in several.
@@ -68,21 +70,16 @@ impl Admission {
     /// [`Refusal::BadValue`] and [`Refusal::OutOfRange`], naming the field.
     pub fn complete(&self, owner: Option<&Owner>, draft: Draft) -> Result<Job, Refusal> {
         let ceilings = self.ceilings(owner);
-        let Draft { language, program, runs, several, invocation, compile, run, streams, collect } = draft;
+        let Draft { language, program, runs, several, invocation, compile, run, streams, collect, checker } = draft;
         let Some((own_compile, own_run)) = self.limits(&language) else {
             let remedy = format!("name one of {}", self.catalogue.names().join(", "));
             return Err(bad("language", &language, remedy));
         };
-        let (source, project) = match program {
-            Program::Source(source) => (source, None),
-            Program::Files(files, entry) => {
-                let (source, project) = project(files, entry)?;
-                (source, Some(project))
-            }
-        };
+        let (source, project) = taken(program, "")?;
         check_args("args", &invocation.args)?;
         check_env(&invocation.env)?;
         check_collect(&collect)?;
+        let checker = checker.map(|checker| self.checker(checker, ceilings)).transpose()?;
         let within = |wanted: Option<LimitsWanted>, path: &str, own, ceilings: &LimitsPatch| {
             ceilings::within(&wanted.unwrap_or_default(), path, &own, ceilings)
         };
@@ -95,7 +92,19 @@ impl Admission {
         };
         let wanted = run.unwrap_or_default();
         let runs = self.runs(runs, several.is_some(), wanted, (&own_run, &ceilings.run))?;
-        Ok(Job { id: JobId::random(), language, source, compile, runs, streams, project, invocation, several, collect })
+        Ok(Job {
+            id: JobId::random(),
+            language,
+            source,
+            compile,
+            runs,
+            streams,
+            project,
+            invocation,
+            several,
+            collect,
+            checker,
+        })
     }
 }
 
@@ -103,32 +112,44 @@ pub(super) fn bad(field: impl Into<String>, value: &str, remedy: impl Into<Strin
     Refusal::BadValue { field: field.into(), value: value.to_owned(), remedy: remedy.into() }
 }
 
-/// The text of the file that the program begins with, and where everything lies.
-fn project(mut files: Vec<SourceFile>, entry: Option<String>) -> Result<(String, Project), Refusal> {
-    check_paths(&files)?;
+/// The program's text, and where everything lies of one in several files; its fields are below `path`.
+pub(super) fn taken(program: Program, path: &str) -> Result<(String, Option<Project>), Refusal> {
+    match program {
+        Program::Source(source) => Ok((source, None)),
+        Program::Files(files, entry) => {
+            let (source, project) = project(files, entry, path)?;
+            Ok((source, Some(project)))
+        }
+    }
+}
+
+fn project(mut files: Vec<SourceFile>, entry: Option<String>, above: &str) -> Result<(String, Project), Refusal> {
+    check_paths(&files, above)?;
     let entry = match (entry, &files[..]) {
         (Some(entry), _) => entry,
         (None, [only]) => only.path.clone(),
-        (None, _) => return Err(bad("entry", "", "name the path of the file that the program begins with")),
+        (None, _) => {
+            return Err(bad(format!("{above}entry"), "", "name the path of the file that the program begins with"));
+        }
     };
     let Some(at) = files.iter().position(|file| file.path == entry) else {
-        return Err(bad("entry", &entry, "name the path of one of `files`"));
+        return Err(bad(format!("{above}entry"), &entry, "name the path of one of `files`"));
     };
     let first = files.swap_remove(at);
     let Ok(source) = String::from_utf8(first.bytes) else {
-        return Err(bad(format!("files[{entry:?}]"), "", "the file that the program begins with must be UTF-8"));
+        return Err(bad(format!("{above}files[{entry:?}]"), "", "the file that the program begins with must be UTF-8"));
     };
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok((source, Project { entry, files }))
 }
 
-fn check_paths(files: &[SourceFile]) -> Result<(), Refusal> {
-    let refuse = |path: &str, remedy: &str| Err(bad(format!("files[{path:?}]"), path, remedy));
+fn check_paths(files: &[SourceFile], above: &str) -> Result<(), Refusal> {
+    let refuse = |path: &str, remedy: &str| Err(bad(format!("{above}files[{path:?}]"), path, remedy));
     if files.is_empty() {
-        return Err(bad("files", "{}", "give at least one file, or `source`"));
+        return Err(bad(format!("{above}files"), "{}", "give at least one file, or `source`"));
     }
     if files.len() > FILES {
-        return Err(bad("files", &files.len().to_string(), format!("give at most {FILES} files")));
+        return Err(bad(format!("{above}files"), &files.len().to_string(), format!("give at most {FILES} files")));
     }
     let mut taken = BTreeSet::new();
     for SourceFile { path, .. } in files {
@@ -148,7 +169,11 @@ fn check_paths(files: &[SourceFile]) -> Result<(), Refusal> {
     }
     let all: usize = taken.iter().map(|path| path.len()).sum();
     if all > PATHS {
-        return Err(bad("files", &all.to_string(), format!("all paths together may have {PATHS} bytes")));
+        return Err(bad(
+            format!("{above}files"),
+            &all.to_string(),
+            format!("all paths together may have {PATHS} bytes"),
+        ));
     }
     Ok(())
 }
@@ -222,7 +247,18 @@ pub(super) mod tests {
         let (invocation, streams) = (Invocation::default(), Streams::Separate);
         let runs = vec![RunDraft { stdin: b"in".to_vec(), ..RunDraft::default() }];
         let language = "c".into();
-        Draft { language, program, runs, several: None, invocation, compile: None, run: None, streams, collect: vec![] }
+        Draft {
+            language,
+            program,
+            runs,
+            several: None,
+            invocation,
+            compile: None,
+            run: None,
+            streams,
+            collect: vec![],
+            checker: None,
+        }
     }
 
     fn files(paths: &[&str], entry: Option<&str>) -> Draft {

@@ -20,6 +20,8 @@ pub struct RunDraft {
     pub expected: Option<Vec<u8>>,
     /// What counts as that.
     pub compare: Option<Compare>,
+    /// Whether the checker says so.
+    pub checked: bool,
     /// Limits that differ from those of the submission.
     pub limits: Option<LimitsWanted>,
 }
@@ -44,7 +46,7 @@ impl Admission {
         }
         let runs = drafts.into_iter().enumerate().map(|(number, draft)| {
             let path = if tests { format!("tests[{number}].") } else { String::new() };
-            let RunDraft { name, stdin, args, expected, compare, limits } = draft;
+            let RunDraft { name, stdin, args, expected, compare, checked, limits } = draft;
             if let Some(name) = name.as_ref().filter(|name| name.len() > NAME) {
                 return Err(bad(format!("{path}name"), name, format!("give a name of at most {NAME} bytes")));
             }
@@ -54,7 +56,7 @@ impl Admission {
             let wanted = limits.unwrap_or_default().over(general);
             let limits = ceilings::within(&wanted, &format!("{path}limits"), own, ceilings)?;
             let expected = expected.map(|bytes| Expected { bytes, compare: compare.unwrap_or_default() });
-            Ok(Run { stdin, limits, test: Test { name, args, expected } })
+            Ok(Run { stdin, limits, test: Test { name, args, expected, checked } })
         });
         runs.collect()
     }

@@ -174,6 +174,7 @@ fn many_runs_and_long_ones_cost_their_owner_more() {
             run: None,
             streams: Streams::Separate,
             collect: Vec::new(),
+            checker: None,
         };
         now(ledger.admit_draft(crate::model::Owner::named(name), draft, None)).unwrap().unwrap()
     };

@@ -92,8 +92,19 @@ fn new(source: &str, key: Option<&str>) -> New {
     let runs = vec![Run::plain(b"in\0".to_vec(), limits())];
     let (project, invocation, several) = (None, Invocation::default(), None);
     let (language, source, streams) = ("c".into(), source.into(), Streams::Merged);
-    let job =
-        Job { id, language, source, compile: None, runs, streams, project, invocation, several, collect: Vec::new() };
+    let job = Job {
+        id,
+        language,
+        source,
+        compile: None,
+        runs,
+        streams,
+        project,
+        invocation,
+        several,
+        collect: Vec::new(),
+        checker: None,
+    };
     let submission = Submission {
         id,
         owner: None,

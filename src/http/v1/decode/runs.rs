@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::{Content, Object, bad};
+use super::{Content, Object, Pairs, StepLimits, bad, program};
 use crate::model::{Compare, LimitsWanted, Refusal, Several, Streams, Tolerance};
-use crate::service::RunDraft;
+use crate::service::{CheckerDraft, RunDraft};
 
 /// Tests that are read at all, so that a body of empty ones does not take many times its size; the setting `tests.most`
 /// allows no more.
@@ -37,6 +37,18 @@ pub(super) enum How {
     Trailing,
     Tokens,
     Floats(Object<Floats>),
+    Checker(Box<Object<Checker>>),
+}
+
+/// A program that compares.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Checker {
+    language: String,
+    source: Option<String>,
+    files: Option<Pairs<Content>>,
+    entry: Option<String>,
+    limits: Option<Object<StepLimits>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,10 +69,22 @@ pub(super) struct Said {
     pub(super) streams: Streams,
 }
 
-/// The runs, and what holds for all of them where they are tests.
-pub(super) fn runs(said: Said) -> Result<(Vec<RunDraft>, Option<Several>), Refusal> {
+/// What is to be run and how it is judged.
+#[derive(Debug)]
+pub(super) struct Runs {
+    pub(super) runs: Vec<RunDraft>,
+    /// What holds for all of them where they are tests.
+    pub(super) several: Option<Several>,
+    pub(super) checker: Option<CheckerDraft>,
+}
+
+/// The runs of a submission.
+pub(super) fn runs(said: Said) -> Result<Runs, Refusal> {
     let Said { stdin, expected, compare, tests, stop_on_failure, streams } = said;
-    let general = compare.map(|how| how.compare("compare")).transpose()?;
+    let (general, checker) = match compare {
+        Some(How::Checker(checker)) => (None, Some(checker.0.draft()?)),
+        compare => (compare.map(|how| how.compare("compare")).transpose()?, None),
+    };
     let bytes = |content: Option<Content>| content.map(|Content(bytes)| bytes);
     let (runs, several) = match tests {
         None if stop_on_failure.is_some() => {
@@ -85,18 +109,25 @@ pub(super) fn runs(said: Said) -> Result<(Vec<RunDraft>, Option<Several>), Refus
     if let Some(number) = runs.iter().position(|run| run.compare.is_some() && run.expected.is_none()) {
         return Err(bad(&path(number, "compare"), "leave it out, or say what is `expected`"));
     }
+    let own = |run: RunDraft| {
+        let checked = checker.is_some() && run.compare.is_none();
+        RunDraft { compare: run.compare.or(general), checked, ..run }
+    };
+    let runs: Vec<_> = runs.into_iter().map(own).collect();
+    if checker.is_some() && streams == Streams::Merged {
+        return Err(bad("compare", "leave it out where `streams` is merged: standard output alone is checked"));
+    }
     let Some(number) = runs.iter().position(|run| run.expected.is_some()) else {
         return match general {
             Some(_) => Err(bad("compare", "leave it out, or say what is `expected`")),
-            None => Ok((runs, several)),
+            None => Ok(Runs { runs, several, checker }),
         };
     };
     if streams == Streams::Merged {
         let remedy = "leave it out where `streams` is merged: standard output alone is compared";
         return Err(bad(&path(number, "expected"), remedy));
     }
-    let own = |run: RunDraft| RunDraft { compare: run.compare.or(general), ..run };
-    Ok((runs.into_iter().map(own).collect(), several))
+    Ok(Runs { runs, several, checker })
 }
 
 impl Test {
@@ -109,6 +140,7 @@ impl Test {
             args,
             expected: expected.map(|Content(bytes)| bytes),
             compare,
+            checked: false,
             limits: limits.map(|Object(wanted)| wanted),
         })
     }
@@ -121,6 +153,10 @@ impl How {
             Self::Trailing => return Ok(Compare::Trailing),
             Self::Tokens => return Ok(Compare::Tokens),
             Self::Floats(floats) => floats,
+            Self::Checker(_) => {
+                let remedy = "give it as `compare` of the submission; a test may have one of the others in its place";
+                return Err(bad(&format!("{path}.checker"), remedy));
+            }
         };
         if absolute.is_none() && relative.is_none() {
             return Err(bad(&format!("{path}.floats"), "give `absolute`, `relative` or both"));
@@ -132,6 +168,16 @@ impl How {
         }
         let (absolute, relative) = (absolute.unwrap_or_default(), relative.unwrap_or_default());
         Ok(Compare::Floats(Tolerance { absolute, relative }))
+    }
+}
+
+impl Checker {
+    fn draft(self) -> Result<CheckerDraft, Refusal> {
+        let Self { language, source, files, entry, limits } = self;
+        let program = program("compare.checker.", source, files, entry)?;
+        let StepLimits { compile, run } = limits.map(|Object(limits)| limits).unwrap_or_default();
+        let [compile, run] = [compile, run].map(|wanted| wanted.map(|Object(wanted)| wanted));
+        Ok(CheckerDraft { language, program, compile, run })
     }
 }
 
@@ -198,6 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn a_checker_judges_what_has_no_way_of_its_own() {
+        let text = r#""compare":{"checker":{"language":"c","files":{"a.c":"x"},"entry":"a.c","limits":{"run":{"wall_ms":5}}}},
+            "tests":[{},{"expected":"x"},{"expected":"x","compare":"exact"}]"#;
+        let draft = draft(body(text).as_bytes()).unwrap();
+        let judged: Vec<_> = draft.runs.iter().map(|run| (run.checked, run.compare)).collect();
+        assert_eq!(judged, [(true, None), (true, None), (false, Some(Compare::Exact))]);
+        let checker = draft.checker.unwrap();
+        assert_eq!((checker.language.as_str(), checker.run.unwrap().wall_ms, checker.compile), ("c", Some(5), None));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (more, field, word) in [
             (r#""tests":7"#, "tests", "array"),
@@ -220,6 +277,19 @@ mod tests {
             (r#""expected":"","compare":{"floats":{"epsilon":1}}"#, "compare.floats.epsilon", "unknown field"),
             (r#""expected":"","compare":{"floats":{"absolute":-1}}"#, "compare.floats.absolute", "not negative"),
             (r#""expected":"","compare":{"floats":{"relative":"1"}}"#, "compare.floats.relative", "string"),
+            (r#""compare":{"checker":{"source":"x"}}"#, "compare.checker.language", "missing field"),
+            (r#""compare":{"checker":{"language":"c"}}"#, "compare.checker.source", "give `source`"),
+            (
+                r#""compare":{"checker":{"language":"c","source":"x","args":[]}}"#,
+                "compare.checker.args",
+                "unknown field",
+            ),
+            (r#""compare":{"checker":{"language":"c","source":"x"}},"streams":"merged""#, "compare", "merged"),
+            (
+                r#""tests":[{"compare":{"checker":{"language":"c","source":"x"}}}]"#,
+                "tests[0].compare.checker",
+                "submission",
+            ),
             (r#""expected":"","streams":"merged""#, "expected", "merged"),
             (r#""tests":[{},{"expected":""}],"streams":"merged""#, "tests[1].expected", "merged"),
         ] {

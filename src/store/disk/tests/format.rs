@@ -8,8 +8,8 @@ use super::super::tables::{Record, decode, encode};
 use super::*;
 
 use crate::model::{
-    About, Beside, Collected, Compare, Elapsed, Expected, Invocation, NotCollected, Project, Several, SourceFile, Test,
-    Tolerance,
+    About, Beside, Checker, Collected, Compare, Elapsed, Expected, Invocation, NotCollected, Project, Several,
+    SourceFile, Test, Tolerance,
 };
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/disk/tests/format-");
@@ -89,12 +89,20 @@ fn tests_of_a_submission_come_back() {
     let (_, mut job, mut report) = values(upgrade::current(upgrade::STEPS));
     let compare = Compare::Floats(Tolerance { absolute: 1e-6, relative: 0.0 });
     let expected = Some(Expected { bytes: b"\xff".to_vec(), compare });
-    job.runs[0].test = Test { name: Some("a".into()), args: Some(vec!["x".into()]), expected };
+    job.runs[0].test = Test { name: Some("a".into()), args: Some(vec!["x".into()]), expected, checked: true };
     job.collect = vec!["out".into()];
+    let (language, source, compile) = ("c".into(), "x".into(), None);
+    job.checker = Some(Checker { language, source, project: job.project.clone(), compile, limits: limits() });
     job.several = Some(Several { stop_on_failure: true });
     let file = Collected { path: "out".into(), bytes: b"\xff".to_vec(), size: 7, missing: Some(NotCollected::Link) };
     let about = report.about.as_mut().unwrap();
-    (about.tests, about.runs) = (true, vec![Beside { name: Some("a".into()), files: vec![file] }, Beside::default()]);
+    (about.tests, about.runs) = (
+        true,
+        vec![
+            Beside { name: Some("a".into()), files: vec![file], checker: Some(report.runs[0].clone()) },
+            Beside::default(),
+        ],
+    );
     report.outcome = Outcome::OutOfTime(WallTime(5));
     report.runs[0].verdict = Verdict::WrongAnswer;
     assert_eq!(decode::<Job>(job.id, &encode(&job).unwrap()).unwrap(), job);
