@@ -29,6 +29,14 @@ pub struct Broken {
     last: Fault,
 }
 
+impl Broken {
+    /// As it is told after one job.
+    #[must_use]
+    pub const fn sample(last: Fault) -> Self {
+        Self { faults: 1, last }
+    }
+}
+
 impl Health {
     /// Not ready from `most` faults in a row on.
     #[must_use]

@@ -28,6 +28,20 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// [`StoreError::Duplicate`] when the id is there already, [`StoreError::Write`] when nothing was kept.
     fn insert(&self, new: New) -> Answer<'_, Inserted>;
 
+    /// Keeps several, in this order, with as few writes as it can; each is answered as [`Store::insert`] would.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`] when none was kept.
+    fn insert_all(&self, all: Vec<New>) -> Answer<'_, Vec<Result<Inserted, StoreError>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(all.len());
+            for new in all {
+                answers.push(self.insert(new).await);
+            }
+            Ok(answers)
+        })
+    }
+
     /// Notes that a worker has it. A `lazy` note is answered at once and becomes durable with the next write or a
     /// moment later; [`Store::ended`] never waits for it.
     ///

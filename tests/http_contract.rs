@@ -3,6 +3,8 @@
 // Helpers of a test may unwrap like the tests themselves: a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "http/batch.rs"]
+mod batch;
 #[path = "http/bounds.rs"]
 mod bounds;
 #[path = "http/decoder.rs"]

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
 use super::resolve::Given;
-use super::table::{LIMITS, Preset, ROWS, Row};
+use super::table::{LIMITS, Preset, Row, rows};
 use super::value::Raw;
 use super::{Loaded, Origin, Settings, StepPatches};
 use crate::model::Limits;
@@ -51,7 +51,7 @@ pub struct InForce {
 /// `run` or `compile`, the limits of its own file.
 #[must_use]
 pub fn in_force<'a>(loaded: &Loaded, steps: impl Iterator<Item = (&'a str, &'a str, &'a Limits)>) -> Vec<InForce> {
-    let rows = ROWS.iter().map(|row| plain(loaded, row));
+    let rows = rows().map(|row| plain(loaded, row));
     let limits = steps.flat_map(|(language, step, own)| limits(loaded, language, step, own));
     rows.chain(limits).collect()
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::resolve::variable;
-use super::table::{CEILINGS, LIMITS, Preset, ROWS};
+use super::table::{CEILINGS, LIMITS, Preset, rows};
 
 /// One setting, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Description {
 /// Every setting, in the order of the reference page.
 #[must_use]
 pub fn describe() -> Vec<Description> {
-    let rows = ROWS.iter().map(|row| Description {
+    let rows = rows().map(|row| Description {
         key: row.key.to_owned(),
         variable: variable(row.key),
         default: match row.preset {

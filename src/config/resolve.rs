@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::near::nearest;
-use super::table::{CEILINGS, LIMITS, LimitRow, PLAIN, Preset, ROWS};
+use super::table::{CEILINGS, LIMITS, LimitRow, PLAIN, Preset, rows};
 use super::value::Raw;
 use super::{
     HttpSettings, MetricsAt, Mistake, Origin, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings,
@@ -51,7 +51,7 @@ impl Settings {
     ) -> Result<(Self, Given), Vec<Mistake>> {
         let given = BTreeMap::new();
         let mut layers = Layers { settings: blank(base), mistakes: Vec::new(), images: false, given };
-        for row in ROWS {
+        for row in rows() {
             if let Preset::Text(text) = row.preset {
                 layers.set(row.key, &Raw::Variable(text.to_owned()), || Origin::Key(row.key.to_owned()));
             }
@@ -156,7 +156,7 @@ impl Layers {
     fn set(&mut self, key: &str, raw: &Raw, origin: impl Fn() -> Origin) {
         let refused = |accepts: String| Mistake::Value { origin: origin(), value: raw.shown(), accepts };
         self.given.insert(key.to_owned(), (raw.clone(), origin()));
-        if let Some(row) = ROWS.iter().find(|row| row.key == key) {
+        if let Some(row) = rows().find(|row| row.key == key) {
             self.images |= key == "images";
             if (row.set)(&mut self.settings, raw).is_none() {
                 self.mistakes.push(refused(row.accepts.to_owned()));
@@ -233,7 +233,7 @@ fn suggestion(key: &str) -> Option<String> {
     if let Some((above, last)) = key.rsplit_once('.').filter(|(above, _)| above.starts_with("ceilings.")) {
         return Some(format!("{above}.{}", nearest(last, CEILINGS.iter().map(|row| row.key))?));
     }
-    nearest(key, ROWS.iter().map(|row| row.key)).map(str::to_owned)
+    nearest(key, rows().map(|row| row.key)).map(str::to_owned)
 }
 
 /// A value of every field; the table's defaults overwrite all that have one.
@@ -275,6 +275,7 @@ fn blank(base: Defaults) -> Settings {
             guard_metrics: false,
             allow_anonymous_from_network: false,
             metrics: MetricsAt::Same,
+            batch: 0,
         },
         store: StoreSettings { age: Duration::ZERO, bytes: Bytes(0), reserve: Bytes(0) },
         collect_file: Bytes(0),

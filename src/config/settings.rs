@@ -59,6 +59,7 @@ pub struct Settings {
 pub struct HttpSettings {
     pub body: Bytes,
     pub submission: Bytes,
+    pub batch: usize,
     pub wait: Duration,
     pub bodies: Bytes,
     pub results: Bytes,

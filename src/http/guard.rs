@@ -39,7 +39,7 @@ impl Guard {
                 Some(Route::Submit | Route::Status | Route::Result | Route::QueueStats) => self.monaco,
                 // What is counted says nothing of a client; some want it hidden all the same.
                 Some(Route::Metrics) => self.metrics,
-                Some(Route::Health | Route::Ready | Route::Page(_)) => false,
+                Some(Route::Health | Route::Ready | Route::Page(_) | Route::OpenApi) => false,
             }
     }
 

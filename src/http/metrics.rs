@@ -61,12 +61,13 @@ impl Route {
             Self::Ready => "/readyz",
             Self::Metrics => "/metrics",
             Self::Page(file) => file.path(),
+            Self::OpenApi => "/openapi.json",
         }
     }
 
     /// Whether a `POST` to it submits.
     pub const fn submits(self) -> bool {
-        matches!(self, Self::Submit | Self::V1(v1::Route::Submissions))
+        matches!(self, Self::Submit | Self::V1(v1::Route::Submissions | v1::Route::Batch))
     }
 }
 

@@ -1,26 +1,36 @@
 //! What the four routes say in a success: the bodies, as values.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
+use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use super::v1::openapi::schemas;
 use crate::model::{JobId, Submission};
 use crate::service::Stats;
 
 /// The reply to an accepted submission.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MonacoAccepted")]
 pub struct Accepted {
+    #[schemars(schema_with = "schemas::id_of")]
     pub id: JobId,
 }
 
 /// The reply of `/status`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MonacoStatus")]
 pub struct Status {
+    #[schemars(schema_with = "schemas::id_of")]
     id: JobId,
+    #[schemars(schema_with = "schemas::status")]
     status: &'static str,
     queued_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,16 +42,20 @@ pub struct Status {
 }
 
 /// What stands before the output in the reply of `/result`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MonacoBefore")]
 struct Before<'a> {
+    #[schemars(schema_with = "schemas::id_of")]
     id: JobId,
+    #[schemars(schema_with = "schemas::status")]
     status: &'static str,
     language: &'a str,
 }
 
 /// What stands behind it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MonacoAfter")]
 struct After {
     queued_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,8 +64,9 @@ struct After {
     end: Option<End>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MonacoEnd")]
 struct End {
     completed_at: String,
     execution_time: u64,
@@ -60,14 +75,31 @@ struct End {
     total_time_formatted: String,
 }
 
+/// The form of the reply of `/result`, which is written in parts.
+#[derive(Debug)]
+pub struct ResultBody;
+
+impl JsonSchema for ResultBody {
+    fn schema_name() -> Cow<'static, str> {
+        "MonacoResult".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let output = json!({"type": "string", "description": "What it printed, and how it ended."});
+        let output = json!({"properties": {"output": output}, "required": ["output"]});
+        let [before, after] = [generator.subschema_for::<Before<'static>>(), generator.subschema_for::<After>()];
+        schemas::schema(json!({"allOf": [before, output, after]}))
+    }
+}
+
 /// The reply of `/queue-stats`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct QueueStats {
     queue_stats: Counts,
     submissions: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Counts {
     queue_length: usize,
     max_workers: usize,

@@ -142,6 +142,7 @@ pub(super) enum Route {
     Ready,
     Metrics,
     Page(page::File),
+    OpenApi,
 }
 
 impl Route {
@@ -154,6 +155,7 @@ impl Route {
             "/healthz" => Self::Health,
             "/readyz" => Self::Ready,
             "/metrics" => Self::Metrics,
+            "/openapi.json" => Self::OpenApi,
             _ => return page::File::at(path).map(Self::Page).or_else(|| v1::Route::of(path).map(Self::V1)),
         })
     }
@@ -163,14 +165,20 @@ impl Route {
         match self {
             Self::Status | Self::Result => asked(request).ok(),
             Self::V1(route) => route.id(),
-            Self::Submit | Self::QueueStats | Self::Health | Self::Ready | Self::Metrics | Self::Page(_) => None,
+            Self::Submit
+            | Self::QueueStats
+            | Self::Health
+            | Self::Ready
+            | Self::Metrics
+            | Self::Page(_)
+            | Self::OpenApi => None,
         }
     }
 
     const fn allow(self) -> &'static str {
         match self {
             Self::Submit => "POST, OPTIONS",
-            Self::Status | Self::Result | Self::QueueStats => "GET, OPTIONS",
+            Self::Status | Self::Result | Self::QueueStats | Self::OpenApi => "GET, OPTIONS",
             Self::V1(route) => route.allow(),
             Self::Health | Self::Ready | Self::Metrics | Self::Page(_) => "GET, HEAD, OPTIONS",
         }
@@ -247,6 +255,7 @@ async fn dispatch(client: &Client, route: Option<Route>, request: Request<Incomi
         Route::Health => Ok(plain("ok")),
         Route::Page(file) => Ok(file.reply()),
         Route::Ready => ready(edge),
+        Route::OpenApi => Ok(v1::openapi::show()),
         Route::Metrics => metrics::show(edge.book.as_deref(), request.headers()),
     }
 }
@@ -374,4 +383,10 @@ fn line(request: &Request<Incoming>) -> String {
     let id = request.uri().query().and_then(|query| canonical(&query::id(query)));
     let id = id.map(|id| format!("?id={id}")).unwrap_or_default();
     format!("{} {path}{id}", short(request.method().as_str(), 20))
+}
+
+/// The methods that a path knows, for those who describe it.
+#[cfg(test)]
+pub(super) fn allowed(path: &str) -> Option<&'static str> {
+    Route::of(path).map(Route::allow)
 }

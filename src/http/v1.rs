@@ -1,12 +1,14 @@
 //! The routes below `/v1/`: the same submissions as those of the Monaco routes, with all that can be said about one. JSON
 //! in, JSON out, problem documents for everything else.
 
+mod batch;
 mod decode;
 mod document;
 mod events;
 mod judged;
 pub mod languages;
 mod list;
+pub mod openapi;
 pub mod problem;
 mod query;
 mod submissions;
@@ -31,6 +33,8 @@ pub enum Route {
     Languages,
     /// All submissions.
     Submissions,
+    /// Several of them at once.
+    Batch,
     /// One of them; `None` for an id that we never gave out.
     Submission(Option<JobId>),
     /// What happens to one of them.
@@ -43,6 +47,7 @@ impl Route {
         let rest = path.strip_prefix(PREFIX)?;
         match rest.split('/').collect::<Vec<_>>()[..] {
             ["languages"] => Some(Self::Languages),
+            ["submissions:batch"] => Some(Self::Batch),
             ["submissions"] => Some(Self::Submissions),
             ["submissions", id] => Some(Self::Submission(canonical(id.as_bytes()))),
             ["submissions", id, "events"] => Some(Self::Events(canonical(id.as_bytes()))),
@@ -53,7 +58,7 @@ impl Route {
     /// The submission that it is about, by which it is seen whether a token may see it.
     pub const fn id(self) -> Option<JobId> {
         match self {
-            Self::Languages | Self::Submissions => None,
+            Self::Languages | Self::Submissions | Self::Batch => None,
             Self::Submission(id) | Self::Events(id) => id,
         }
     }
@@ -63,6 +68,7 @@ impl Route {
         match self {
             Self::Languages => "/v1/languages",
             Self::Submissions => "/v1/submissions",
+            Self::Batch => "/v1/submissions:batch",
             Self::Submission(_) => "/v1/submissions/{id}",
             Self::Events(_) => "/v1/submissions/{id}/events",
         }
@@ -73,6 +79,7 @@ impl Route {
         match self {
             Self::Languages => "GET, OPTIONS",
             Self::Submissions => "GET, POST, OPTIONS",
+            Self::Batch => "GET, POST, OPTIONS",
             Self::Submission(_) => "GET, DELETE, OPTIONS",
             Self::Events(_) => "GET, OPTIONS",
         }
@@ -91,6 +98,8 @@ pub async fn answer(client: &Client, route: Route, request: Request<Incoming>) -
         }
         Route::Submissions => submissions::submit(client, request).await,
         Route::Events(id) => events::follow(client, id.ok_or(Problem::UnknownId)?, &request).await,
+        Route::Batch if request.method() == Method::POST => batch::submit(client, request).await,
+        Route::Batch => batch::show(client, request.uri().query().unwrap_or_default()).await,
         Route::Submission(id) => {
             let id = id.ok_or(Problem::UnknownId)?;
             match *request.method() {

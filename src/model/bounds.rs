@@ -1,5 +1,6 @@
 //! Each limit of a step on its own: what was allowed, what was used, who saw to it, and whether it came into play.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, CpuShare, CpuTime, Inodes, OpenFiles, Pids, WallTime};
@@ -29,7 +30,7 @@ impl Enforcement {
 }
 
 /// Who holds a step to one limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Enforcer {
     /// The kernel, for the whole step, by its cgroup (v2).

@@ -1,5 +1,6 @@
 //! A file that a run has left, for its client.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What became of one path that was asked for.
@@ -17,7 +18,7 @@ pub struct Collected {
 }
 
 /// Why a path was not collected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotCollected {
     /// There is nothing of this name.

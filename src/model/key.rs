@@ -10,3 +10,11 @@ pub struct IdempotencyKey {
     /// The SHA-256 (FIPS 180-4) of the request's body.
     pub body: [u8; 32],
 }
+
+impl IdempotencyKey {
+    /// The key of one submission of a batch that came under this one. No client can choose it: it has a NUL in it.
+    #[must_use]
+    pub fn part(&self, number: usize) -> Self {
+        Self { name: format!("{}\0{number}", self.name), body: self.body }
+    }
+}

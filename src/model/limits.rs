@@ -1,5 +1,6 @@
 //! What one step of a job may use.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, CpuShare, CpuTime, Inodes, OpenFiles, Pids, WallTime};
@@ -85,7 +86,7 @@ impl LimitsPatch {
 
 /// Any of [`Limits`], as a client asks for them, in units fine enough for short programs. What is absent stays the
 /// language's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsWanted {
     /// Wall-clock time, in milliseconds.

@@ -5,6 +5,7 @@
 //! start of a run, which a restart undoes anyway. A program stays in the store until a worker takes it.
 
 mod accept;
+mod batch;
 mod cost;
 mod counts;
 mod ending;

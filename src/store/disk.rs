@@ -50,7 +50,7 @@ const AT_ONCE: u64 = 64 << 10;
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct DiskStore {
-    requests: Sender<Request>,
+    requests: Sender<Vec<Request>>,
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -98,7 +98,7 @@ impl DiskStore {
         let (answer, answered) = oneshot::channel();
         let handed = change.and_then(|change| {
             let request = Request { change, answer: Some(answer) };
-            self.requests.send(request).map_err(|_| gone())
+            self.requests.send(vec![request]).map_err(|_| gone())
         });
         Box::pin(async move {
             handed?;
@@ -134,30 +134,59 @@ impl DiskStore {
     }
 }
 
+/// A new submission as the writer keeps it.
+fn insertion(new: New) -> Result<Change, StoreError> {
+    let New { submission, job, key } = new;
+    let Submission { id, owner, language, state, queued_at, started_at, completed_at, .. } = submission;
+    let name = key.as_ref().map(|key| key.name.clone());
+    // Its place and the length of what is written are for the writer to fill in.
+    let record = Record {
+        place: 0,
+        owner,
+        language,
+        state,
+        queued_at,
+        started_at,
+        completed_at,
+        attempts: 0,
+        key: name,
+        size: job.size(),
+        bytes: 0,
+    };
+    encode(&job).map(|job| Change::Insert { id, record, job, key })
+}
+
 fn gone() -> StoreError {
     StoreError::Write("the writer of the store has ended".into())
 }
 
 impl Store for DiskStore {
     fn insert(&self, new: New) -> Answer<'_, Inserted> {
-        let New { submission, job, key } = new;
-        let Submission { id, owner, language, state, queued_at, started_at, completed_at, .. } = submission;
-        let name = key.as_ref().map(|key| key.name.clone());
-        // Its place and the length of what is written are for the writer to fill in.
-        let record = Record {
-            place: 0,
-            owner,
-            language,
-            state,
-            queued_at,
-            started_at,
-            completed_at,
-            attempts: 0,
-            key: name,
-            size: job.size(),
-            bytes: 0,
-        };
-        self.write(encode(&job).map(|job| Change::Insert { id, record, job, key }))
+        self.write(insertion(new))
+    }
+
+    /// What is handed to the writer in one piece becomes one transaction.
+    fn insert_all(&self, all: Vec<New>) -> Answer<'_, Vec<Result<Inserted, StoreError>>> {
+        let (mut requests, mut answers) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+        for new in all {
+            answers.push(insertion(new).map(|change| {
+                let (answer, answered) = oneshot::channel();
+                requests.push(Request { change, answer: Some(answer) });
+                answered
+            }));
+        }
+        let handed = if requests.is_empty() { Ok(()) } else { self.requests.send(requests).map_err(|_| gone()) };
+        Box::pin(async move {
+            handed?;
+            let mut all = Vec::with_capacity(answers.len());
+            for answer in answers {
+                all.push(match answer {
+                    Ok(answered) => answered.await.unwrap_or_else(|_| Err(gone())),
+                    Err(error) => Err(error),
+                });
+            }
+            Ok(all)
+        })
     }
 
     fn started(&self, start: Start, lazy: bool) -> Answer<'_, ()> {
@@ -165,7 +194,7 @@ impl Store for DiskStore {
             return self.change(Ok(Change::Start(start)));
         }
         // A writer that has ended is noticed by whoever needs an answer.
-        let _ = self.requests.send(Request { change: Change::Start(start), answer: None });
+        let _ = self.requests.send(vec![Request { change: Change::Start(start), answer: None }]);
         Box::pin(ready(Ok(())))
     }
 

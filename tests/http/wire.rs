@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use casemate::config::{Defaults, Settings, TokenEntry};
@@ -145,7 +145,9 @@ impl Service {
     pub async fn request(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
         let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
         let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}{length}\r\n");
-        Reply::parse(&self.raw(&[head.as_bytes(), body].concat()).await)
+        let reply = Reply::parse(&self.raw(&[head.as_bytes(), body].concat()).await);
+        described(method, target, &reply);
+        reply
     }
 
     pub async fn get(&self, target: &str) -> Reply {
@@ -161,6 +163,32 @@ impl Service {
         assert_eq!((reply.status, reply.keys()), (202, vec!["id".to_owned()]), "{body}: {reply:?}");
         reply.json()["id"].as_str().unwrap().to_owned()
     }
+}
+
+/// Whatever a route answers stands in `docs/openapi.json`: its status, and the type of its content.
+fn described(method: &str, target: &str, reply: &Reply) {
+    static DOCUMENT: LazyLock<Value> =
+        LazyLock::new(|| serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap());
+    let path = target.split('?').next().unwrap();
+    let same = |template: &str| {
+        let (template, path) = (template.split('/'), path.split('/'));
+        template.clone().count() == path.clone().count()
+            && template.zip(path).all(|(word, part)| word == part || word.starts_with('{'))
+    };
+    let Some((_, item)) = DOCUMENT["paths"].as_object().unwrap().iter().find(|(template, _)| same(template)) else {
+        assert_eq!(reply.status, 404, "{method} {path} is not described");
+        return;
+    };
+    let Some(operation) = item.get(method.to_lowercase()) else { return };
+    let answer = &operation["responses"][reply.status.to_string()];
+    assert!(answer.is_object(), "{method} {path} is not described with {}: {reply:?}", reply.status);
+    let Some(content) = answer["content"].as_object() else {
+        assert_eq!(reply.body, "", "{method} {path} is described without content");
+        return;
+    };
+    let kinds: Vec<_> = content.keys().map(|kind| kind.split(';').next().unwrap()).collect();
+    let kind = reply.headers["content-type"].split(';').next().unwrap();
+    assert!(kinds.contains(&kind), "{method} {path} is not described with {kind}: {kinds:?}");
 }
 
 /// The headers of the contract; the routes below `/v1/` let scripts send and see some more.

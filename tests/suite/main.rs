@@ -10,6 +10,7 @@ mod support;
 
 mod added_language;
 mod api;
+mod batch;
 mod bundle_command;
 mod cancel;
 mod checker;

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
@@ -22,9 +23,9 @@ use crate::service::{Draft, Program};
 const WORDS: usize = 300;
 
 /// A submission as it is sent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Submission {
+pub struct Submission {
     language: String,
     source: Option<String>,
     files: Option<Pairs<Content>>,
@@ -42,7 +43,7 @@ struct Submission {
 }
 
 /// Limits of both steps.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct StepLimits {
     compile: Option<Object<LimitsWanted>>,
@@ -147,7 +148,7 @@ fn invalid(field: &str, error: &serde_json::Error) -> Problem {
 
 /// An object with the fields of `T`; what serde derives would take an array of their values too.
 #[derive(Debug)]
-struct Object<T>(T);
+pub struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
@@ -209,7 +210,7 @@ impl<'de> Deserialize<'de> for Content {
 
 /// An object whose keys are not ours, in their order and with those that come twice.
 #[derive(Debug)]
-struct Pairs<T>(Vec<(String, T)>);
+pub struct Pairs<T>(Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {

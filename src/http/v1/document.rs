@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -10,6 +11,7 @@ use time::macros::format_description;
 use uuid::Uuid;
 
 use super::judged::{self, Ran, Tests};
+use super::openapi::schemas;
 use super::verdict::{self, ending};
 use crate::http::printed::{Printed, Step as At, Stream, kept};
 use crate::http::reply::Part;
@@ -19,13 +21,19 @@ use crate::model::{
 use crate::report::bounds;
 
 /// A submission, at any time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Submitted")]
 pub struct Document<'a> {
+    #[schemars(schema_with = "schemas::id_of")]
     id: JobId,
+    #[schemars(schema_with = "schemas::status")]
     status: &'static str,
     language: &'a str,
+    #[schemars(schema_with = "schemas::moment")]
     queued_at: String,
+    #[schemars(schema_with = "schemas::moment_or_null")]
     started_at: Option<String>,
+    #[schemars(schema_with = "schemas::moment_or_null")]
     ended_at: Option<String>,
     /// From acceptance to the start of work, or to the end where there was none.
     queue_us: Option<u64>,
@@ -37,8 +45,9 @@ pub struct Document<'a> {
 }
 
 /// What is known once it has ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct End<'a> {
+    #[schemars(schema_with = "schemas::verdict")]
     verdict: &'static str,
     /// The limit behind the verdict.
     limit: Option<&'static str>,
@@ -58,22 +67,26 @@ struct End<'a> {
     tests: Option<Tests<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImageOf")]
 struct Image<'a> {
     name: &'a str,
     digest: &'a str,
 }
 
 /// One step.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Step {
+    #[schemars(schema_with = "schemas::verdict")]
     verdict: &'static str,
     limit: Option<&'static str>,
     exit_status: Option<u8>,
     signal: Option<String>,
+    #[schemars(with = "String")]
     stdout: Slot,
     stdout_encoding: Encoding,
     stdout_truncated: bool,
+    #[schemars(with = "String")]
     stderr: Slot,
     stderr_encoding: Encoding,
     stderr_truncated: bool,
@@ -88,7 +101,7 @@ pub struct Step {
 }
 
 /// How bytes stand in a string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub enum Encoding {
     #[serde(rename = "utf-8")]
     Utf8,
@@ -97,7 +110,8 @@ pub enum Encoding {
 }
 
 /// Every limit of a step, by the names that requests have.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "StepLimitsInForce")]
 struct Limits {
     wall_ms: Limit,
     cpu_ms: Limit,
@@ -113,7 +127,8 @@ struct Limits {
 }
 
 /// One of them. What nobody could tell is null.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LimitInForce")]
 struct Limit {
     limit: u64,
     used: Option<u64>,
@@ -218,7 +233,7 @@ fn end<'a>(report: &'a JobReport, slots: &mut Slots) -> End<'a> {
 }
 
 /// Absent when one of them is, or when there is none: a sum of what is not known is not known.
-fn total(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+pub(super) fn total(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     let all: Option<Vec<u64>> = values.collect();
     all.filter(|all| !all.is_empty()).map(|all| all.iter().sum())
 }

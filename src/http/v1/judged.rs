@@ -1,14 +1,17 @@
 //! The tests of a submission, as its document shows them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::document::{Encoding, Slot, Slots, Step, step};
+use super::openapi::schemas;
 use super::verdict::NOT_RUN;
 use crate::http::printed::{Printed, Step as At, Stream};
 use crate::model::{About, Collected, JobReport, NotCollected, StepReport, Verdict};
 
 /// All of them, and how many ended how.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestsShown")]
 pub struct Tests<'a> {
     tests: Vec<Test<'a>>,
     passed: usize,
@@ -17,22 +20,28 @@ pub struct Tests<'a> {
 }
 
 /// One test: what its run has, or that there was none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestShown")]
 struct Test<'a> {
     name: Option<&'a str>,
     #[serde(flatten)]
     run: Run<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "TestRun")]
 enum Run<'a> {
     Done(Box<Ran<'a>>),
-    Not { verdict: &'static str, limit: Option<&'static str> },
+    Not {
+        #[schemars(schema_with = "schemas::not_run")]
+        verdict: &'static str,
+        limit: Option<&'static str>,
+    },
 }
 
 /// A run that took place: its step, and the files that were asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Ran<'a> {
     #[serde(flatten)]
     step: Step,
@@ -45,9 +54,11 @@ pub struct Ran<'a> {
 }
 
 /// A file that was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CollectedFile")]
 struct File<'a> {
     path: &'a str,
+    #[schemars(with = "Option<String>")]
     content: Option<Slot>,
     encoding: Option<Encoding>,
     size_bytes: Option<u64>,

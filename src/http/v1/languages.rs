@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::http::problem::Problem;
@@ -13,13 +14,14 @@ use crate::language::{self, Example};
 use crate::service::{Admission, Range};
 
 /// The reply.
-#[derive(Debug, Serialize)]
-struct Languages<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Languages<'a> {
     languages: Vec<Language<'a>>,
 }
 
 /// One language.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Language")]
 struct Language<'a> {
     /// What requests call it.
     name: &'a str,
@@ -40,14 +42,16 @@ struct Language<'a> {
 }
 
 /// A package as the image has it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Package")]
 struct Origin<'a> {
     name: &'a str,
     version: &'a str,
 }
 
 /// Limits of both steps, by the names that requests have.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LanguageLimits")]
 struct Steps {
     /// Null where there is no compile step.
     compile: Option<BTreeMap<&'static str, Bounds>>,
@@ -55,7 +59,8 @@ struct Steps {
 }
 
 /// What one limit is for who asks for nothing, and what may be asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LimitRange")]
 struct Bounds {
     /// Null where the step is not held to it.
     default: Option<u64>,
@@ -64,7 +69,8 @@ struct Bounds {
 }
 
 /// What its programs run in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LanguageImage")]
 struct Image<'a> {
     name: &'a str,
     digest: Option<String>,

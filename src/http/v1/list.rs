@@ -3,10 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::error;
 
 use super::document::{microseconds, moment};
+use super::openapi::schemas;
 use super::query;
 use crate::http::problem::Problem;
 use crate::http::reply::Reply;
@@ -20,21 +22,27 @@ const USUAL: usize = 20;
 const MOST: usize = 100;
 
 /// A page.
-#[derive(Debug, Serialize)]
-struct Page<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Page<'a> {
     submissions: Vec<Summary<'a>>,
     /// The `cursor` of the next page.
     next: Option<String>,
 }
 
 /// A submission as far as it is known without its report.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Listed")]
 struct Summary<'a> {
+    #[schemars(schema_with = "schemas::id_of")]
     id: JobId,
+    #[schemars(schema_with = "schemas::status")]
     status: &'static str,
     language: &'a str,
+    #[schemars(schema_with = "schemas::moment")]
     queued_at: String,
+    #[schemars(schema_with = "schemas::moment_or_null")]
     started_at: Option<String>,
+    #[schemars(schema_with = "schemas::moment_or_null")]
     ended_at: Option<String>,
     queue_us: Option<u64>,
     run_us: Option<u64>,

@@ -1,15 +1,21 @@
 //! Replies that are not a success, as problem documents (RFC 9457): what is wrong with which field, and what to do.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::health::Broken;
 use crate::http::problem::{LONGEST_ECHO, Problem};
 use crate::http::reply::Reply;
-use crate::model::Refusal;
+use crate::model::{Fault, Refusal};
 use crate::telemetry::escaped;
 
 /// A problem document. `type` names the kind of problem and leads nowhere.
-#[derive(Debug, Serialize)]
-struct Document<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Document<'a> {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -27,9 +33,16 @@ struct Document<'a> {
 
 /// The reply to a request below `/v1/`.
 pub fn reply(problem: &Problem) -> Reply {
+    // Strings and numbers can always be written.
+    let body = serde_json::to_string(&document(problem)).unwrap_or_default() + "\n";
+    problem.reply_with(body, "application/problem+json")
+}
+
+/// The document of a problem.
+pub fn document(problem: &Problem) -> Document<'_> {
     let (kind, title, remedy) = words(problem);
     let mut document = Document {
-        r#type: format!("urn:casemate:problem:{kind}"),
+        r#type: urn(kind),
         title,
         status: problem.status().as_u16(),
         detail: escaped(&problem.text()),
@@ -55,9 +68,51 @@ pub fn reply(problem: &Problem) -> Reply {
         Problem::BadKey => document.field = Some("Idempotency-Key"),
         _ => {}
     }
-    // Strings and numbers can always be written.
-    let body = serde_json::to_string(&document).unwrap_or_default() + "\n";
-    problem.reply_with(body, "application/problem+json")
+    document
+}
+
+/// The name of a kind.
+pub fn urn(kind: &str) -> String {
+    format!("urn:casemate:problem:{kind}")
+}
+
+/// One problem of each kind.
+fn samples() -> Vec<Problem> {
+    let text = String::new;
+    let bad = Refusal::BadValue { field: text(), value: text(), remedy: text() };
+    let range = Refusal::OutOfRange { field: text(), value: 0, least: 0, most: 0 };
+    let full = Refusal::QueueFull { retry_after: Duration::ZERO };
+    let rate = Refusal::RateExceeded { retry_after: Duration::ZERO };
+    let waiting = Refusal::TooManyWaiting { retry_after: Duration::ZERO };
+    let refusals =
+        [bad, range, full, rate, waiting, Refusal::KeyReused, Refusal::StoreUnavailable, Refusal::ShuttingDown];
+    let broken = Broken::sample(Fault::Runtime);
+    let others = [
+        Problem::Invalid { field: text(), detail: text(), remedy: text() },
+        Problem::BadKey,
+        Problem::NoToken { wrong: false },
+        Problem::UnknownId,
+        Problem::NotFound,
+        Problem::Method(""),
+        Problem::TooLarge(0),
+        Problem::TooSlow,
+        Problem::TooMany(""),
+        Problem::NotReady(broken),
+        Problem::Internal,
+    ];
+    refusals.into_iter().map(Problem::Refused).chain(others).collect()
+}
+
+/// Kinds of problems that `wanted` says, with their titles, by the status that they are told with.
+pub fn by_status(wanted: impl Fn(&str) -> bool) -> BTreeMap<u16, Vec<(&'static str, &'static str)>> {
+    let mut all: BTreeMap<u16, Vec<_>> = BTreeMap::new();
+    for problem in samples() {
+        let (kind, title, _) = words(&problem);
+        if wanted(kind) {
+            all.entry(problem.status().as_u16()).or_default().push((kind, title));
+        }
+    }
+    all
 }
 
 /// The kind of problem.

@@ -10,17 +10,22 @@ use crate::http::query;
 /// # Errors
 /// [`Problem::Invalid`] for another parameter, or more than `most`.
 pub fn wait(query: &str, most: Duration) -> Result<Duration, Problem> {
-    let mut wait = Duration::ZERO;
-    for (name, value) in pairs(query, &["wait"])? {
-        let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let seconds = value.parse().ok().filter(|_| digits).and_then(|s: f64| Duration::try_from_secs_f64(s).ok());
-        wait = seconds.filter(|wait| *wait <= most).ok_or_else(|| Problem::Invalid {
-            field: format!("?{name}"),
-            detail: format!("it is {:?}", value.chars().take(20).collect::<String>()),
-            remedy: format!("give seconds from 0 to {}, such as 2.5", most.as_secs_f64()),
-        })?;
-    }
-    Ok(wait)
+    let pairs = pairs(query, &["wait"])?;
+    pairs.first().map_or(Ok(Duration::ZERO), |(name, value)| seconds(name, value, most))
+}
+
+/// A time of at most `most`, in seconds with or without decimals.
+///
+/// # Errors
+/// [`Problem::Invalid`].
+pub fn seconds(name: &str, value: &str, most: Duration) -> Result<Duration, Problem> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds = value.parse().ok().filter(|_| digits).and_then(|s: f64| Duration::try_from_secs_f64(s).ok());
+    seconds.filter(|wait| *wait <= most).ok_or_else(|| Problem::Invalid {
+        field: format!("?{name}"),
+        detail: format!("it is {:?}", value.chars().take(20).collect::<String>()),
+        remedy: format!("give seconds from 0 to {}, such as 2.5", most.as_secs_f64()),
+    })
 }
 
 /// Every parameter, whose name must be one of `known`, and that once.

@@ -58,32 +58,28 @@ impl Ledger {
             }
         }
         let job = job(&self.admission, owner.as_ref())?;
-        let place = self.reserve(owner.as_ref(), job.size())?;
-        let early = self.admission.accounts.step(owner.as_ref(), Instant::now());
-        early.map_err(|retry_after| Refusal::RateExceeded { retry_after })?;
+        let place = self.place(owner.as_ref(), job.size())?;
         let (id, language, program) = (job.id, job.language.clone(), program(&job));
-        let by = owner.clone();
-        let submission = Submission {
-            id,
-            owner,
-            language: language.clone(),
-            state: State::Pending,
-            queued_at: SystemTime::now(),
-            started_at: None,
-            completed_at: None,
-            report: None,
-        };
+        let submission = fresh(&job, owner.clone());
         let inserted = self.store.insert(New { submission, job, key }).await;
         if let Some(known) = inserted.map_err(|failure| unavailable(&failure)).map(of_key)? {
             return known;
         }
         place.fill();
-        info!(tag = %Tag::Audit, "{id} by {} program sha256:{program}", by.as_ref().map_or("nobody", Owner::as_str));
+        audit(id, owner.as_ref(), &program);
         // It is accepted whatever comes of this.
         self.fill().await;
         let state = self.live(id).map_or(State::Pending, |live| live.state);
         info!(tag = %Tag::Queue, "{id} {} {language}", state.as_str());
         Ok(id)
+    }
+
+    /// A place among those that wait, within what its owner may submit.
+    pub(super) fn place(&self, owner: Option<&Owner>, bytes: u64) -> Result<Reserved<'_>, Refusal> {
+        let place = self.reserve(owner, bytes)?;
+        let early = self.admission.accounts.step(owner, Instant::now());
+        early.map_err(|retry_after| Refusal::RateExceeded { retry_after })?;
+        Ok(place)
     }
 
     fn reserve(&self, owner: Option<&Owner>, bytes: u64) -> Result<Reserved<'_>, Refusal> {
@@ -120,17 +116,36 @@ impl Ledger {
     }
 }
 
+/// A submission of this job that was accepted just now.
+pub(super) fn fresh(job: &Job, owner: Option<Owner>) -> Submission {
+    Submission {
+        id: job.id,
+        owner,
+        language: job.language.clone(),
+        state: State::Pending,
+        queued_at: SystemTime::now(),
+        started_at: None,
+        completed_at: None,
+        report: None,
+    }
+}
+
 /// The key as the store has it: keys of different owners are different keys. A client's own has no line in it.
-fn of_owner(owner: Option<&Owner>, key: IdempotencyKey) -> IdempotencyKey {
+pub(super) fn of_owner(owner: Option<&Owner>, key: IdempotencyKey) -> IdempotencyKey {
     match owner {
         Some(owner) => IdempotencyKey { name: format!("{owner}\n{}", key.name), ..key },
         None => key,
     }
 }
 
+/// Puts down who submitted what.
+pub(super) fn audit(id: JobId, owner: Option<&Owner>, program: &str) {
+    info!(tag = %Tag::Audit, "{id} by {} program sha256:{program}", owner.map_or("nobody", Owner::as_str));
+}
+
 /// The SHA-256 of a program: of its text where it is in one piece, else of that of its entry, then path and bytes of each
 /// other file, a NUL behind each path.
-fn program(job: &Job) -> String {
+pub(super) fn program(job: &Job) -> String {
     let mut hash = Sha256::new_with_prefix(&job.source);
     for file in job.project.iter().flat_map(|project| &project.files) {
         hash.update(&file.path);
@@ -141,7 +156,7 @@ fn program(job: &Job) -> String {
 }
 
 /// The answer where a key decided it.
-fn of_key(inserted: Inserted) -> Option<Result<JobId, Refusal>> {
+pub(super) fn of_key(inserted: Inserted) -> Option<Result<JobId, Refusal>> {
     match inserted {
         Inserted::New => None,
         Inserted::Known(id) => Some(Ok(id)),
@@ -149,14 +164,14 @@ fn of_key(inserted: Inserted) -> Option<Result<JobId, Refusal>> {
     }
 }
 
-fn unavailable(failure: &crate::store::StoreError) -> Refusal {
+pub(super) fn unavailable(failure: &crate::store::StoreError) -> Refusal {
     error!(tag = %Tag::Queue, "a submission was refused: {}", chain(failure));
     Refusal::StoreUnavailable
 }
 
 /// A place among those that wait, held while the store writes; also given back when the client goes away meanwhile.
 #[derive(Debug)]
-struct Reserved<'a> {
+pub(super) struct Reserved<'a> {
     ledger: &'a Ledger,
     owner: Option<Owner>,
     /// What it counts for until the submission itself does.
@@ -165,7 +180,7 @@ struct Reserved<'a> {
 
 impl Reserved<'_> {
     /// The submission is stored.
-    fn fill(mut self) {
+    pub(super) fn fill(mut self) {
         self.bytes = None;
         self.ledger.counts.accepted.inc();
         let mut inner = self.ledger.lock();

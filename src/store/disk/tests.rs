@@ -198,6 +198,39 @@ async fn the_first_ending_counts_and_what_is_not_there_is_missing() {
     assert!(matches!(store.job(nobody).await, Err(StoreError::Missing(_))));
 }
 
+#[tokio::test]
+async fn what_comes_together_is_one_transaction_in_its_order() {
+    let mut disk = Disk::new();
+    let store = disk.open();
+    let mut book = metrics::Book::new();
+    store.counts().enter(&mut book);
+    let committed = || {
+        let page = book.written(false);
+        let line = page.lines().find_map(|line| line.strip_prefix("casemate_store_commit_seconds_count "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let first = new("k", Some("k"));
+    store.insert(first.clone()).await.unwrap();
+    let mut all: Vec<New> = (0..50).map(|_| new("y", None)).collect();
+    all[20] = new("k", Some("k"));
+    all[30] = all[10].clone();
+    let before = committed();
+    let answers = store.insert_all(all.clone()).await.unwrap();
+    assert_eq!(committed() - before, 1);
+    for (at, answer) in answers.into_iter().enumerate() {
+        match at {
+            20 => assert_eq!(answer.unwrap(), Inserted::Known(first.submission.id)),
+            30 => assert!(matches!(answer, Err(StoreError::Duplicate(_)))),
+            _ => assert_eq!(answer.unwrap(), Inserted::New),
+        }
+    }
+    let kept: Vec<_> = store.line(1, 99).await.unwrap().into_iter().map(|kept| kept.submission.id).collect();
+    let wanted: Vec<_> =
+        all.iter().enumerate().filter(|(at, _)| ![20, 30].contains(at)).map(|(_, new)| new.submission.id).collect();
+    assert_eq!(kept, wanted);
+    assert!(store.insert_all(Vec::new()).await.unwrap().is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_writes_share_a_sync_and_a_lone_one_has_its_own() {
     let faulty = Faulty::default();

@@ -95,7 +95,7 @@ pub(super) struct How {
 
 /// See the module's documentation.
 pub(super) struct Writer {
-    pub(super) requests: Receiver<Request>,
+    pub(super) requests: Receiver<Vec<Request>>,
     pub(super) shared: Arc<Shared>,
     pub(super) path: PathBuf,
     pub(super) how: How,
@@ -128,7 +128,7 @@ impl Writer {
             let look = *self.state.look.get_or_insert(now + LOOK);
             let wake = self.state.due.map_or(look, |due| due.min(look));
             match self.requests.recv_timeout(wake.saturating_duration_since(now)) {
-                Ok(request) => self.gather(request),
+                Ok(requests) => self.gather(requests),
                 Err(RecvTimeoutError::Timeout) => self.state.due = None,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -147,12 +147,12 @@ impl Writer {
     }
 
     /// Takes what waits, up to the size of one transaction.
-    fn gather(&mut self, first: Request) {
+    fn gather(&mut self, first: Vec<Request>) {
         let mut bytes = 0;
         let mut next = Some(first);
-        while let Some(request) = next {
-            bytes += request.change.bytes();
-            self.state.batch.push(request);
+        while let Some(requests) = next {
+            bytes += requests.iter().map(|request| request.change.bytes()).sum::<u64>();
+            self.state.batch.extend(requests);
             next = if bytes < BATCH { self.requests.try_recv().ok() } else { None };
         }
         let only_notes = self.state.batch.iter().all(|request| request.answer.is_none());

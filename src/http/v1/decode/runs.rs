@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
@@ -14,7 +15,7 @@ use crate::service::{CheckerDraft, RunDraft};
 const MOST: usize = 10_000;
 
 /// One of `tests`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Test {
     name: Option<String>,
@@ -26,11 +27,11 @@ struct Test {
 }
 
 /// All of them.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema)]
 pub(super) struct Tests(Vec<Object<Test>>);
 
 /// When an output is the expected one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum How {
     Exact,
@@ -41,7 +42,7 @@ pub(super) enum How {
 }
 
 /// A program that compares.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Checker {
     language: String,
@@ -51,7 +52,7 @@ pub(super) struct Checker {
     limits: Option<Object<StepLimits>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Floats {
     absolute: Option<f64>,
