@@ -376,6 +376,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tokens.toml");
         let read = |text: &str, mode: u32| {
+            // One that even its owner may not write to stands there from the time before.
+            let _ = fs::remove_file(&path);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             tokens(&path, &operator())

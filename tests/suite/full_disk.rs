@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount, umount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -58,7 +59,7 @@ impl Promising {
 
     /// Forgets all that is in memory alone.
     fn remount(&self) {
-        umount(self.at.path()).expect("nobody uses it");
+        unmount(self.at.path(), &self.beneath.0.path().join("image"));
         run(Command::new("mount").args(["-o", "loop"]).arg(self.beneath.0.path().join("image")).arg(self.at.path()));
     }
 
@@ -72,6 +73,26 @@ impl Drop for Promising {
     fn drop(&mut self) {
         // The kernel gives the loop device back with the mount.
         let _ = umount(self.at.path());
+    }
+}
+
+/// What this thread mounts from now on is seen by it and by what it starts alone: a service that another test starts would
+/// keep the disk mounted in its own namespace, and with it what is in memory.
+fn with_mounts_of_its_own() {
+    unshare(CloneFlags::CLONE_NEWNS).expect("a namespace of mounts");
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("mounts that nobody else sees");
+}
+
+/// Unmounts the disk in this file, and waits until nobody has it mounted any more: the namespace of a service that was
+/// killed goes a moment after it.
+fn unmount(at: &Path, file: &Path) {
+    umount(at).expect("nobody uses it");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let used = || Command::new("losetup").arg("--associated").arg(file).output().expect("losetup").stdout;
+    while !used().is_empty() {
+        assert!(Instant::now() < deadline, "{} is mounted somewhere", file.display());
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -95,6 +116,7 @@ fn fill(file: &Path) {
 
 fn a_full_disk_is_waited_for(runtime: Runtime) {
     needs!(Need::Sandbox(runtime), Need::Root);
+    with_mounts_of_its_own();
     let place = Place::shared();
     let small = Small::new(24);
     let home = tempfile::Builder::new().prefix("home").tempdir_in(small.0.path()).expect("a home");
@@ -141,6 +163,7 @@ fn a_full_disk_is_waited_for(runtime: Runtime) {
 /// All that was answered is answered still; what could not be kept was not accepted.
 fn a_failing_sync_is_waited_for(runtime: Runtime) {
     needs!(Need::Sandbox(runtime), Need::Root, Need::LoopDevice);
+    with_mounts_of_its_own();
     let place = Place::shared();
     let disk = Promising::new();
     let home = tempfile::Builder::new().prefix("home").tempdir_in(disk.at.path()).expect("a home");
@@ -227,7 +250,7 @@ impl Failing {
 
     /// Tells the kernel of an error (Documentation/ABI/testing/sysfs-fs-ext4, `trigger_fs_error`).
     fn fail(&self) {
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("the mounts");
+        let mounts = fs::read_to_string("/proc/thread-self/mounts").expect("the mounts");
         let here = self.at.path().to_str().expect("a path");
         let device =
             mounts.lines().find(|line| line.split(' ').nth(1) == Some(here)).and_then(|line| line.split(' ').next());
@@ -246,8 +269,8 @@ impl Drop for Failing {
 
 fn a_disk_that_became_read_only_takes_nothing_and_loses_nothing(runtime: Runtime) {
     needs!(Need::Sandbox(runtime), Need::Root, Need::LoopDevice);
-    // A service that starts meanwhile would keep the disk mounted in its own namespace.
-    let place = Place::alone();
+    with_mounts_of_its_own();
+    let place = Place::shared();
     let disk = Failing::new();
     let home = tempfile::Builder::new().prefix("home").tempdir_in(disk.at.path()).expect("a home");
     account::give(home.path());
@@ -275,7 +298,7 @@ fn a_disk_that_became_read_only_takes_nothing_and_loses_nothing(runtime: Runtime
     assert_eq!(client.stats()[3], 3);
     let home = first.leave(Signal::SIGKILL);
 
-    umount(disk.at.path()).expect("nobody uses it");
+    unmount(disk.at.path(), &disk.file());
     disk.mount();
     let second = start(home);
     let client = second.client();
@@ -290,8 +313,8 @@ fn a_disk_that_became_read_only_takes_nothing_and_loses_nothing(runtime: Runtime
 /// must not build upon that.
 fn what_a_failed_sync_has_dropped_is_not_built_upon(runtime: Runtime) {
     needs!(Need::Sandbox(runtime), Need::Root, Need::LoopDevice);
-    // A service that starts meanwhile would keep the disk mounted in its own namespace, and what is in memory.
-    let place = Place::alone();
+    with_mounts_of_its_own();
+    let place = Place::shared();
     let disk = Promising::new();
     let home = tempfile::Builder::new().prefix("home").tempdir_in(disk.at.path()).expect("a home");
     account::give(home.path());
