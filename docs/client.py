@@ -12,12 +12,13 @@ or, to see output as it is printed:
         if event == "output":
             print(text(data), end="")
 
-From a shell: client.py http://localhost:8080 hello.py < input
+From a shell, with TOKEN in the environment where one is wanted: client.py http://localhost:8080 hello.py < input
 """
 
 import base64
 import http.client
 import json
+import os
 import pathlib
 import sys
 import time
@@ -61,19 +62,25 @@ class Casemate:
             return json.load(reply)
 
     def submit(self, language, source, **more):
-        """Submits; `more` is any other field: stdin, args, env, limits, streams. Safe to repeat where the answer is lost."""
+        """Submits; `more` is any other field: stdin, args, env, limits, streams, expected,
+        compare, tests, stop_on_failure, collect. Safe to repeat where the answer is lost."""
         key = str(uuid.uuid4())
         for pause in (0.5, 1, 2, 4, None):
             try:
                 return self.ask("POST", "/v1/submissions", {"language": language, "source": source, **more}, Idempotency_Key=key)
             except Refused as refused:
-                # The service has too much to do, or goes down: it says so with 503.
-                if refused.problem.get("status") != 503 or pause is None:
+                # The service, or this token, has too much to do (503, 429), or it goes down.
+                if refused.problem.get("status") not in (429, 503) or pause is None:
                     raise
             except OSError:
                 if pause is None:
                     raise
             time.sleep(pause)
+
+    def submit_all(self, submissions, key=None):
+        """Many at once: of each, in order, `id` or `problem`. Repeat with the same key where some found no place."""
+        key = key or str(uuid.uuid4())
+        return self.ask("POST", "/v1/submissions:batch", {"submissions": submissions}, Idempotency_Key=key)["submissions"]
 
     def wait(self, id):
         """The result, once there is one."""
@@ -131,7 +138,7 @@ def text(data):
 def main():
     if len(sys.argv) != 3:
         sys.exit("usage: client.py ADDRESS FILE < input")
-    client, file = Casemate(sys.argv[1]), pathlib.Path(sys.argv[2])
+    client, file = Casemate(sys.argv[1], os.environ.get("TOKEN")), pathlib.Path(sys.argv[2])
     stdin = "" if sys.stdin.isatty() else {"base64": base64.b64encode(sys.stdin.buffer.read()).decode()}
     submission = client.submit(LANGUAGES[file.suffix], file.read_text(), stdin=stdin)
     try:

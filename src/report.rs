@@ -78,13 +78,13 @@ pub fn held_against(verdict: Verdict, same: bool) -> Verdict {
     if verdict == Verdict::Ok && !same { Verdict::WrongAnswer } else { verdict }
 }
 
-/// The verdict on a run whose output the client's checker judged, given how that ended: 0 is right, 1 and 2 are wrong, as
-/// testlib has it.
+/// The verdict on a run whose output the client's checker judged, given how that ended: 0 is right; 1, 2, 4 and 8 are wrong, as
+/// testlib has it: another answer, another form, more than was read, less than was looked for.
 #[must_use]
 pub const fn checked(checker: Verdict) -> Verdict {
     match checker {
         Verdict::Ok => Verdict::Ok,
-        Verdict::ExitStatus(1 | 2) => Verdict::WrongAnswer,
+        Verdict::ExitStatus(1 | 2 | 4 | 8) => Verdict::WrongAnswer,
         Verdict::Cancelled => Verdict::Cancelled,
         _ => Verdict::CheckerFailed,
     }

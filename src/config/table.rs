@@ -62,7 +62,7 @@ const SERVICE: &[Row] = &[
         "max_pending_bytes",
         Preset::Text("268435456"),
         "bytes, 1 to 1099511627776",
-        "Program texts and inputs of all submissions that wait, with 320 bytes for each test beyond the first, and 24 for each file, argument and variable. Further ones are refused with 503.",
+        "Programs (checkers too), inputs and expected outputs of all submissions that wait, with 330 bytes for each test beyond the first, and 24 for each file, argument, variable and path of `collect`. Further ones are refused with 503, or with 429 where a token's own part is full.",
         |s, raw| s.max_pending_bytes = Bytes(within(raw, 1, 1 << 40)?)
     ),
     row!(

@@ -56,6 +56,8 @@ fn each_way_a_checker_can_end(runtime: Runtime) {
         ("flood", "internal_error", json!("output_limit"), json!(null)),
         ("hang", "internal_error", json!("time_limit"), json!(null)),
         ("4", "accepted", json!("accepted"), json!(0)),
+        ("dirt", "wrong_answer", json!("exit_status"), json!(4)),
+        ("eof", "wrong_answer", json!("exit_status"), json!(8)),
     ];
     for own in CHECKERS {
         let mut given: Vec<_> =
@@ -76,12 +78,12 @@ fn each_way_a_checker_can_end(runtime: Runtime) {
         let flood = &tests[6]["checker"];
         assert!(flood["stdout"].as_str().is_some_and(|kept| kept.len() == 4096), "{flood:#}");
         assert_eq!(flood["stdout_truncated"], true);
-        for (number, verdict) in [(9, "exit_status"), (10, "wrong_answer")] {
+        for (number, verdict) in [(11, "exit_status"), (12, "wrong_answer")] {
             let test = &tests[number];
             assert_eq!((&test["verdict"], &test["checker"]), (&json!(verdict), &Value::Null), "{test:#}");
         }
         let whole = (&seen["verdict"], &seen["passed"], &seen["failed"], &seen["error"]);
-        assert_eq!(whole, (&json!("wrong_answer"), &json!(3), &json!(8), &json!(null)));
+        assert_eq!(whole, (&json!("wrong_answer"), &json!(3), &json!(10), &json!(null)));
     }
 }
 

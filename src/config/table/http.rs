@@ -34,7 +34,7 @@ pub const ROWS: &[Row] = &[
         "http.body_bytes",
         Preset::Text("4194304"),
         "bytes, 1 to 1073741824",
-        "The largest request body. A larger one is answered with 413.",
+        "The largest body of `POST /submit`. A larger one is answered with 413.",
         |s, raw| s.http.body = Bytes(within(raw, 1, 1 << 30)?)
     ),
     row!(

@@ -1,5 +1,5 @@
 //! `/v1/submissions:batch`: submitting several at once, and asking for several at once. What was printed is not part of the
-//! answer, so that a hundred of them are an answer of some kilobytes.
+//! answer, but for the first words of a checker that failed, so that a hundred of them fit into memory by any count.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -51,7 +51,7 @@ struct End<'a> {
     verdict: &'static str,
     /// The limit behind the verdict.
     limit: Option<&'static str>,
-    /// What went wrong on the service's side.
+    /// What went wrong with the service, or with the client's checker.
     error: Option<String>,
     /// All steps together; memory is that of the step that held most.
     wall_us: Option<u64>,

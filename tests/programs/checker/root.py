@@ -9,6 +9,8 @@ while output == 'hang':
     pass
 while output == 'flood':
     print('all work and no play makes jack a dull boy')
+if output in ('dirt', 'eof'):
+    sys.exit(4 if output == 'dirt' else 8)
 if output == 'status':
     print('cannot judge', file=sys.stderr)
     sys.exit(7)
