@@ -14,6 +14,13 @@ expect() { # NAME WANTED GOT
     if [ "$2" = "$3" ]; then echo "  ok   $1"; else printf '  FAIL %s: %q, wanted %q\n' "$1" "$3" "$2"; fi
 }
 
+# Waits for a command to succeed, but not for ever.
+soon() { # COMMAND [ARGUMENT]…
+    local until=$((SECONDS + 60))
+    until "$@" || [ $SECONDS -ge $until ]; do sleep 0.2; done
+}
+jobs_are_gone() { [ -z "$(find "$scope/jobs" -mindepth 1 -type d)" ]; }
+
 # Emulation is some thirty times slower than a machine: limits of time are raised, those of space are what they are.
 patient() {
     local language
@@ -81,6 +88,8 @@ limits() { # NAME: what holds a python job that waits to be read
     expect "$1: limits of a job" "104857600 0 65 900000 1000000" \
         "$(cat "$leaf/memory.max" "$leaf/memory.swap.max" "$leaf/pids.max" "$leaf/cpu.max" | paste -sd' ')"
     expect "$1: ends" $'completed here' "$(ended "$id")"
+    # A result is told before its container is cleared away.
+    soon test ! -d "$leaf"
     expect "$1: its cgroup" gone "$(test -d "$leaf" && echo there || echo gone)"
 }
 
@@ -134,6 +143,7 @@ int main(void) { for (;;) fork(); }'
 
 ended_well() { # NAME
     local name=$1
+    soon jobs_are_gone
     expect "$name: cgroups of jobs" "" "$(find "$scope/jobs" -mindepth 1 -type d)"
     kill $pid
     wait $pid
