@@ -24,7 +24,7 @@ product_pack() {
         "$work/product/"
     # Only this format keeps times to the nanosecond, which the service compares.
     (cd "$images" && tar --format=posix -cf "$work/product/images.tar" -- *-????????????) \
-        || die "there are no built images in $images: casemate setup"
+        || die "the images in $images cannot be packed: none was built (casemate setup), or there is no room in $work"
 }
 
 # The executables of the tests that guest/subset names, without what only a debugger reads.
