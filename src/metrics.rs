@@ -5,7 +5,6 @@
 //! No label has values that a client chooses: languages, verdicts, kinds of refusal, routes and statuses are all known.
 
 mod sets;
-mod verdict;
 
 use std::fmt;
 
@@ -14,7 +13,6 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use sets::{Http, Jobs, Line, Open, Store, Work};
-pub use verdict::verdict;
 
 /// What every name begins with.
 const PREFIX: &str = "casemate";

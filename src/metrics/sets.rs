@@ -116,7 +116,7 @@ impl Jobs {
     /// A submission has ended, and writing that down took so long.
     pub fn ended(&self, language: &str, report: Option<&JobReport>, took: Duration) {
         self.written.observe(took.as_secs_f64());
-        let verdict = report.map_or("internal_error", super::verdict);
+        let verdict = report.map_or("internal_error", JobReport::verdict);
         self.ended.get_or_create(&Ended { language: language.to_owned(), verdict }).inc();
     }
 

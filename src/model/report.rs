@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::verdict::INTERNAL_ERROR;
 use super::{Collected, Enforcement, Evidence, Fault, Limits, Streams, Verdict, WallTime};
 
 /// One step: what was seen, what it means, and what it was allowed.
@@ -105,6 +106,25 @@ impl JobReport {
     #[must_use]
     pub fn first_failed(&self) -> Option<usize> {
         self.runs.iter().position(|run| run.verdict != Verdict::Ok)
+    }
+
+    /// One word for how it ended: that of the compile step where this did not succeed, else of the first run that did not.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        let failed = || self.first_failed().and_then(|number| self.runs.get(number)).map(|run| run.verdict);
+        match &self.outcome {
+            Outcome::Faulted(_) | Outcome::NoChecker(_) => INTERNAL_ERROR,
+            Outcome::Cancelled => Verdict::Cancelled.as_str(),
+            Outcome::CompileFailed => match self.compile.as_ref().map(|step| step.verdict) {
+                None => INTERNAL_ERROR,
+                Some(Verdict::Cancelled) => Verdict::Cancelled.as_str(),
+                // Its own verdict says how: the compiler's, or a limit.
+                Some(_) => "compile_error",
+            },
+            Outcome::OutOfTime(_) => failed().unwrap_or(Verdict::TimeLimit).as_str(),
+            Outcome::Ran if self.runs.is_empty() => INTERNAL_ERROR,
+            Outcome::Ran => failed().unwrap_or(Verdict::Ok).as_str(),
+        }
     }
 
     /// Whether the job counts as `completed`: every run exited with 0 within its limits.

@@ -36,3 +36,29 @@ pub enum Verdict {
     /// Cancelled on request.
     Cancelled,
 }
+
+impl Verdict {
+    /// The word for it, as clients below `/v1/` are told and as it is counted.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "accepted",
+            Self::ExitStatus(_) => "exit_status",
+            Self::CompileError(_) => "compile_error",
+            Self::Signal(_) => "signal",
+            Self::MemoryLimit => "memory_limit",
+            Self::CpuLimit => "cpu_limit",
+            Self::TimeLimit => "time_limit",
+            Self::OutputLimit => "output_limit",
+            Self::ProcessLimit => "process_limit",
+            Self::FileLimit => "file_limit",
+            Self::Seccomp => "syscall_denied",
+            Self::WrongAnswer => "wrong_answer",
+            Self::CheckerFailed => INTERNAL_ERROR,
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The word for what is not the program's fate.
+pub(super) const INTERNAL_ERROR: &str = "internal_error";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Runtime, Server, Settings, scale};
+use crate::support::{Runtime, Server, Settings, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 /// Prints its argument; without one it fails.
@@ -18,24 +18,6 @@ const CHECKERS: [(&str, &str); 2] = [("c", program!("checker/root.c")), ("python
 fn checker((language, source): (&str, &str)) -> Value {
     let run = json!({"wall_ms": scale::limit("WALL_MS", 3000), "cpu_percent": 100});
     json!({"checker": {"language": language, "source": source, "limits": {"run": run}}})
-}
-
-fn submit(client: Client, body: &Value) -> String {
-    let reply = client.post("/v1/submissions", body.to_string().as_bytes());
-    assert_eq!(reply.status, 202, "{body}: {}", reply.text());
-    reply.header("location").expect("a location").to_owned()
-}
-
-fn ended(client: Client, place: &str) -> Value {
-    let deadline = Instant::now() + scale::patience(Duration::from_secs(90));
-    loop {
-        let reply = client.get(&format!("{place}?wait=5"));
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        if !reply.json()["ended_at"].is_null() {
-            return reply.json();
-        }
-        assert!(Instant::now() < deadline, "{}", reply.text());
-    }
 }
 
 fn tests(seen: &Value) -> &Vec<Value> {
@@ -202,7 +184,7 @@ fn events_are_those_of_the_program(runtime: Runtime) {
         "#include <stdio.h>\n#include <unistd.h>\nint main(void) { puts(\"checked\"); fflush(stdout); sleep(1); }"}});
     let body =
         json!({"language": "c", "source": source, "compare": own, "tests": [{"stdin": "one"}, {"stdin": "two"}]});
-    let place = submit(client, &body);
+    let place = client.hand_in(&body);
     let events = client.get(&format!("{place}/events")).text();
     // The name and the data of each.
     let told = events.split("\n\n").filter_map(|event| {
@@ -216,7 +198,7 @@ fn events_are_those_of_the_program(runtime: Runtime) {
     });
     let wanted = [r#""compile" null"#, r#""run" 1"#, r#""stdout" "one""#, r#""run" 2"#, r#""stdout" "two""#];
     assert_eq!(told.collect::<Vec<_>>(), wanted, "{events}");
-    assert_eq!(ended(client, &place)["tests"][1]["checker"]["stdout"], "checked\n");
+    assert_eq!(client.judged(&place)["tests"][1]["checker"]["stdout"], "checked\n");
 }
 
 /// While it judges, and while it is compiled: the job is over soon, and nobody waits for the checker.
@@ -232,7 +214,7 @@ fn cancelled_while_it_works(runtime: Runtime) {
     let endless = with("c", program!("c/endless_includes.c"), "compile");
     for (own, verdicts) in [(sleeps, ["cancelled", "not_run"]), (endless, ["not_run", "not_run"])] {
         let body = json!({"language": "python", "source": "pass", "compare": own, "tests": [{}, {}]});
-        let place = submit(client, &body);
+        let place = client.hand_in(&body);
         let id = place.rsplit('/').next().expect("an id").to_owned();
         let deadline = Instant::now() + scale::patience(Duration::from_secs(60));
         client.until(&id, deadline, |state| state == "running").expect("a start");
@@ -240,7 +222,7 @@ fn cancelled_while_it_works(runtime: Runtime) {
         let began = Instant::now();
         let reply = client.send("DELETE", &place, &[], b"").expect("a reply");
         assert!(matches!(reply.status, 200 | 202), "{}", reply.text());
-        let seen = ended(client, &place);
+        let seen = client.judged(&place);
         assert!(began.elapsed() < scale::patience(Duration::from_secs(10)));
         assert_eq!((&seen["verdict"], &seen["error"]), (&json!("cancelled"), &json!(null)), "{seen:#}");
         let found: Vec<_> = tests(&seen).iter().map(|test| test["verdict"].as_str().unwrap_or_default()).collect();
@@ -267,18 +249,18 @@ fn it_outlives_a_crash(runtime: Runtime) {
     let source = format!("import time\ntime.sleep(0.4)\n{}", program!("checker/root.py"));
     let given: Vec<_> = (4..10).map(|n| json!({"stdin": (n * n).to_string(), "args": [n.to_string()]})).collect();
     let body = json!({"language": "python", "source": SAYS, "compare": checker(("python", &source)), "tests": given});
-    let place = submit(server.client(), &body);
+    let place = server.client().hand_in(&body);
     let id = place.rsplit('/').next().expect("an id").to_owned();
     let deadline = Instant::now() + scale::patience(Duration::from_secs(60));
     server.client().until(&id, deadline, |state| state == "running").expect("a start");
     std::thread::sleep(Duration::from_millis(1200));
     assert_eq!(server.client().status(&id)["status"], "running");
     let server = Server::start_at(&settings, server.leave(Signal::SIGKILL));
-    let seen = ended(server.client(), &place);
+    let seen = server.client().judged(&place);
     assert_eq!((&seen["verdict"], &seen["passed"]), (&json!("accepted"), &json!(6)), "{seen:#}");
     assert!(tests(&seen).iter().all(|test| test["checker"]["exit_status"] == 0), "{seen:#}");
     assert_eq!(server.client().stats()[3], 1);
-    assert_eq!(ended(server.client(), &place), seen);
+    assert_eq!(server.client().judged(&place), seen);
 }
 
 under_both_runtimes!(

@@ -7,33 +7,10 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::process::Process;
-use crate::support::{Client, Runtime, Server, Settings, scale};
+use crate::support::{Runtime, Server, Settings, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 /// Submits, and answers with the place to ask at.
-fn submit(client: Client, body: &Value) -> String {
-    let reply = client.post("/v1/submissions", body.to_string().as_bytes());
-    assert_eq!(reply.status, 202, "{body}: {}", reply.text());
-    reply.header("location").expect("a location").to_owned()
-}
-
-/// Waits for the end, whatever a single request may wait.
-fn ended(client: Client, place: &str) -> Value {
-    let deadline = Instant::now() + scale::patience(Duration::from_secs(300));
-    loop {
-        let reply = client.get(&format!("{place}?wait=5"));
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        if !reply.json()["ended_at"].is_null() {
-            return reply.json();
-        }
-        assert!(Instant::now() < deadline, "{}", reply.text());
-    }
-}
-
-fn run(client: Client, body: &Value) -> Value {
-    ended(client, &submit(client, body))
-}
-
 fn verdicts(seen: &Value) -> Vec<&str> {
     let tests = seen["tests"].as_array().unwrap_or_else(|| panic!("no tests: {seen:#}"));
     tests.iter().map(|test| test["verdict"].as_str().unwrap_or_default()).collect()
@@ -58,9 +35,9 @@ fn a_wrong_answer_in_each_language(runtime: Runtime) {
     for (language, source) in ECHO {
         let body =
             |expected: &str| json!({"language": language, "source": source, "stdin": "1 2\n", "expected": expected});
-        let seen = run(client, &body("1 2"));
+        let seen = client.judge(&body("1 2"));
         assert_eq!((&seen["verdict"], &seen["status"]), (&json!("accepted"), &json!("completed")), "{seen:#}");
-        let seen = run(client, &body("1 3"));
+        let seen = client.judge(&body("1 3"));
         let whole = (&seen["verdict"], &seen["status"], &seen["limit"]);
         assert_eq!(whole, (&json!("wrong_answer"), &json!("failed"), &json!(null)), "{language}: {seen:#}");
         let run = &seen["run"];
@@ -92,17 +69,17 @@ fn what_counts_as_the_same(runtime: Runtime) {
     for (printed, expected, _) in &rows {
         tests.extend(ways.iter().map(|way| json!({"stdin": printed, "expected": expected, "compare": way})));
     }
-    let seen = run(client, &json!({"language": language, "source": source, "tests": tests}));
+    let seen = client.judge(&json!({"language": language, "source": source, "tests": tests}));
     let wanted = rows.iter().flat_map(|(_, _, same)| same.map(|same| if same { "accepted" } else { "wrong_answer" }));
     assert_eq!(verdicts(&seen), wanted.collect::<Vec<_>>(), "{seen:#}");
     // One for all, and another for one.
     let tests = json!([{"stdin": "1  2", "expected": "1 2"}, {"stdin": "1  2", "expected": "1 2", "compare": "exact"}, {"stdin": "x"}]);
-    let seen = run(client, &json!({"language": language, "source": source, "compare": "tokens", "tests": tests}));
+    let seen = client.judge(&json!({"language": language, "source": source, "compare": "tokens", "tests": tests}));
     assert_eq!(verdicts(&seen), ["accepted", "wrong_answer", "accepted"], "{seen:#}");
     // Standard error is not compared, nor is output of which a byte is no text.
     let both = "import sys\nsys.stderr.write('err')\nsys.stdout.buffer.write(b'\\xff\\0')";
     let body = json!({"language": "python", "source": both, "expected": {"base64": "/wA="}, "compare": "exact"});
-    assert_eq!(run(client, &body)["verdict"], "accepted");
+    assert_eq!(client.judge(&body)["verdict"], "accepted");
 }
 
 /// What ends a test otherwise is told of it, the whole has the verdict of the first, and what each has of its own reaches it.
@@ -120,7 +97,7 @@ fn what_is_shown_of_each_test(runtime: Runtime) {
         {"name": "öther", "args": ["wrong"], "expected": "right"},
         {"args": []},
     ]});
-    let seen = run(client, &body);
+    let seen = client.judge(&body);
     let wanted = ["accepted", "accepted", "time_limit", "exit_status", "wrong_answer", "exit_status"];
     assert_eq!(verdicts(&seen), wanted, "{seen:#}");
     assert_eq!((&seen["verdict"], &seen["limit"]), (&json!("time_limit"), &json!("wall_ms")), "{seen:#}");
@@ -157,14 +134,14 @@ fn what_is_not_run(runtime: Runtime) {
     let tests: Vec<_> =
         ["1", "2", "3", "4"].map(|n| json!({"stdin": n, "expected": if n == "2" { "x" } else { n }})).into();
     let body = |stop: bool| json!({"language": language, "source": source, "tests": tests, "stop_on_failure": stop});
-    let seen = run(client, &body(true));
+    let seen = client.judge(&body(true));
     assert_eq!(verdicts(&seen), ["accepted", "wrong_answer", "not_run", "not_run"], "{seen:#}");
     assert_eq!((&seen["verdict"], counts(&seen)), (&json!("wrong_answer"), [1, 1, 2]), "{seen:#}");
     assert_eq!(seen["tests"][3], json!({"name": null, "verdict": "not_run", "limit": null}));
-    let seen = run(client, &body(false));
+    let seen = client.judge(&body(false));
     assert_eq!((verdicts(&seen), counts(&seen)), (vec!["accepted", "wrong_answer", "accepted", "accepted"], [3, 1, 0]));
     let broken = json!({"language": "c", "source": "int main(void) { return }", "tests": tests});
-    let seen = run(client, &broken);
+    let seen = client.judge(&broken);
     assert_eq!((&seen["verdict"], counts(&seen)), (&json!("compile_error"), [0, 0, 4]), "{seen:#}");
 }
 
@@ -174,7 +151,7 @@ fn a_job_has_its_time(runtime: Runtime) {
     let server = Server::start(&Settings::new(runtime).set("CASEMATE_TESTS__WALL_MS", 700));
     let tests = vec![json!({"expected": "x"}); 20];
     let source = "import time\ntime.sleep(0.4)\nprint('x')";
-    let seen = run(server.client(), &json!({"language": "python", "source": source, "tests": tests}));
+    let seen = server.client().judge(&json!({"language": "python", "source": source, "tests": tests}));
     let [passed, failed, not_run] = counts(&seen);
     assert!((1..=2).contains(&passed) && failed == 0 && passed + not_run == 20, "{seen:#}");
     let whole = (&seen["verdict"], &seen["limit"], &seen["status"]);
@@ -198,10 +175,10 @@ fn a_thousand_tests_are_compiled_once(runtime: Runtime) {
     let number = if runtime == Runtime::Crun { 1000 } else { 200 };
     let (language, source) = ECHO[0];
     let alone = json!({"language": language, "source": source, "stdin": "1"});
-    run(client, &alone);
+    client.judge(&alone);
     // Compiled before: what is left is the run.
     let usual = || {
-        let mut lone: Vec<_> = (0..9).map(|_| run(client, &alone)["run_us"].as_u64().expect("a time")).collect();
+        let mut lone: Vec<_> = (0..9).map(|_| client.judge(&alone)["run_us"].as_u64().expect("a time")).collect();
         lone.sort_unstable();
         lone[4]
     };
@@ -210,7 +187,7 @@ fn a_thousand_tests_are_compiled_once(runtime: Runtime) {
     let tests: Vec<_> = (0..number).map(|n| json!({"stdin": n.to_string(), "expected": n.to_string()})).collect();
     let other = format!("{source}\n// Not compiled before.\n");
     let began = Instant::now();
-    let seen = run(client, &json!({"language": language, "source": other, "tests": tests}));
+    let seen = client.judge(&json!({"language": language, "source": other, "tests": tests}));
     assert_eq!((&seen["verdict"], counts(&seen)), (&json!("accepted"), [number, 0, 0]));
     assert_eq!(
         made() - before,
@@ -240,8 +217,8 @@ fn much_output_takes_little_room(runtime: Runtime) {
     let body = json!({"language": "python", "source": source, "tests": tests, "limits": limits});
     let service = Process::child_of(server.pid());
     let before = service.peak_kib();
-    let place = submit(client, &body);
-    let seen = ended(client, &place);
+    let place = client.hand_in(&body);
+    let seen = client.judged(&place);
     let grown = service.peak_kib() - before;
     let wanted = (0..40).map(|n| if n == 20 { "accepted" } else { "wrong_answer" });
     assert_eq!(verdicts(&seen), wanted.collect::<Vec<_>>());
@@ -270,18 +247,18 @@ fn tests_outlive_a_crash(runtime: Runtime) {
         })
         .collect();
     let body = json!({"language": "python", "source": source, "tests": tests, "stop_on_failure": true});
-    let place = submit(server.client(), &body);
+    let place = server.client().hand_in(&body);
     let id = place.rsplit('/').next().expect("an id").to_owned();
     let deadline = Instant::now() + scale::patience(Duration::from_secs(60));
     server.client().until(&id, deadline, |state| state == "running").expect("a start");
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(server.client().status(&id)["status"], "running");
     let server = Server::start_at(&settings, server.leave(Signal::SIGKILL));
-    let seen = ended(server.client(), &place);
+    let seen = server.client().judged(&place);
     assert_eq!((&seen["verdict"], counts(&seen)), (&json!("accepted"), [6, 0, 0]), "{seen:#}");
     assert_eq!((&seen["tests"][5]["name"], &seen["tests"][5]["stdout"]), (&json!("t5"), &json!("a 5\n")), "{seen:#}");
     assert_eq!(server.client().stats()[3], 1);
-    assert_eq!(ended(server.client(), &place), seen);
+    assert_eq!(server.client().judged(&place), seen);
 }
 
 /// Cancelled among its tests: those that ended are shown, the rest is not run.
@@ -292,7 +269,7 @@ fn cancelled_among_the_tests(runtime: Runtime) {
     let tests = json!([{}, {"stdin": "sleep"}, {}, {}]);
     let wall = scale::limit("WALL_MS", 30_000);
     let limits = json!({"run": {"wall_ms": wall}});
-    let place = submit(client, &json!({"language": "python", "source": source, "tests": tests, "limits": limits}));
+    let place = client.hand_in(&json!({"language": "python", "source": source, "tests": tests, "limits": limits}));
     let id = place.rsplit('/').next().expect("an id").to_owned();
     let deadline = Instant::now() + scale::patience(Duration::from_secs(60));
     client.until(&id, deadline, |state| state == "running").expect("a start");
@@ -300,7 +277,7 @@ fn cancelled_among_the_tests(runtime: Runtime) {
     let began = Instant::now();
     let reply = client.send("DELETE", &place, &[], b"").expect("a reply");
     assert!(matches!(reply.status, 200 | 202), "{}", reply.text());
-    let seen = ended(client, &place);
+    let seen = client.judged(&place);
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!((&seen["verdict"], &seen["status"]), (&json!("cancelled"), &json!("failed")), "{seen:#}");
     assert_eq!(verdicts(&seen), ["accepted", "cancelled", "not_run", "not_run"], "{seen:#}");

@@ -54,17 +54,28 @@ impl Client {
 
     /// Submits by `POST /v1/submissions` and waits for the end; how it stands then.
     pub fn judge(&self, body: &Value) -> Value {
-        let deadline = Instant::now() + scale::patience(Duration::from_secs(90));
-        // No longer than a request of this client may take.
-        let mut reply = self.post("/v1/submissions?wait=5", body.to_string().as_bytes());
-        assert!(matches!(reply.status, 201 | 202), "{body}: {}", reply.text());
-        let place = reply.header("location").expect("a location").to_owned();
-        while reply.json()["ended_at"].is_null() {
-            assert!(Instant::now() < deadline, "{}", reply.text());
-            reply = self.get(&format!("{place}?wait=5"));
+        self.judged(&self.hand_in(body))
+    }
+
+    /// Submits by `POST /v1/submissions`; where to ask for it.
+    pub fn hand_in(&self, body: &Value) -> String {
+        let reply = self.post("/v1/submissions", body.to_string().as_bytes());
+        assert_eq!(reply.status, 202, "{body}: {}", reply.text());
+        reply.header("location").expect("a location").to_owned()
+    }
+
+    /// Waits for the end of what is to be asked for there; how it stands then.
+    pub fn judged(&self, place: &str) -> Value {
+        let deadline = Instant::now() + scale::patience(Duration::from_secs(300));
+        loop {
+            // No longer than a request of this client may take.
+            let reply = self.get(&format!("{place}?wait=5"));
             assert_eq!(reply.status, 200, "{}", reply.text());
+            if !reply.json()["ended_at"].is_null() {
+                return reply.json();
+            }
+            assert!(Instant::now() < deadline, "{}", reply.text());
         }
-        reply.json()
     }
 
     /// `/status` of a known id.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::document::{microseconds, moment, total};
+use super::document::{Head, total};
 use super::openapi::schemas;
 use super::{PREFIX, decode, problem, query, verdict};
 use crate::http::places::Waits;
@@ -72,19 +72,8 @@ enum Known<'a> {
 /// A submission without its steps; the members are those of the whole document.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Summary {
-    #[schemars(schema_with = "schemas::id_of")]
-    id: JobId,
-    #[schemars(schema_with = "schemas::status")]
-    status: &'static str,
-    language: String,
-    #[schemars(schema_with = "schemas::moment")]
-    queued_at: String,
-    #[schemars(schema_with = "schemas::moment_or_null")]
-    started_at: Option<String>,
-    #[schemars(schema_with = "schemas::moment_or_null")]
-    ended_at: Option<String>,
-    queue_us: Option<u64>,
-    run_us: Option<u64>,
+    #[serde(flatten)]
+    head: Head<'static>,
     #[schemars(schema_with = "schemas::verdict_or_null")]
     verdict: Option<&'static str>,
     limit: Option<&'static str>,
@@ -194,19 +183,12 @@ async fn ended(client: &Client, ids: &[JobId], patience: Duration) {
 }
 
 fn summary(submission: &Submission) -> Summary {
-    let Submission { id, language, state, queued_at, started_at, completed_at, report, .. } = submission;
+    let report = &submission.report;
     let how = report.as_ref().map(verdict::ending);
     let seen = || report.iter().flat_map(|report| report.compile.iter().chain(&report.runs)).map(|step| &step.evidence);
     let step = report.as_ref().zip(how.as_ref()).and_then(|(report, how)| how.step?.of(report));
     Summary {
-        id: *id,
-        status: state.as_str(),
-        language: language.clone(),
-        queued_at: moment(*queued_at),
-        started_at: started_at.map(moment),
-        ended_at: completed_at.map(moment),
-        queue_us: started_at.or(*completed_at).map(|at| microseconds(*queued_at, at)),
-        run_us: started_at.zip(*completed_at).map(|(from, to)| microseconds(from, to)),
+        head: Head::of(submission).owned(),
         verdict: how.as_ref().map(|how| how.verdict),
         limit: step.and_then(|step| verdict::limit(step.verdict)),
         error: how.and_then(|how| how.error),

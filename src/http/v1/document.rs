@@ -1,6 +1,7 @@
 //! A submission as the routes below `/v1/` show it. The types are the form of the JSON; what a step printed stands in it as
 //! a [`Slot`] until the whole is cut into parts, so that output never lies in memory twice.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
@@ -20,15 +21,15 @@ use crate::model::{
 };
 use crate::report::bounds;
 
-/// A submission, at any time.
+/// A submission as far as it is known without its report.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Submitted")]
-pub struct Document<'a> {
+#[schemars(rename = "Listed")]
+pub struct Head<'a> {
     #[schemars(schema_with = "schemas::id_of")]
     id: JobId,
     #[schemars(schema_with = "schemas::status")]
     status: &'static str,
-    language: &'a str,
+    language: Cow<'a, str>,
     #[schemars(schema_with = "schemas::moment")]
     queued_at: String,
     #[schemars(schema_with = "schemas::moment_or_null")]
@@ -39,6 +40,36 @@ pub struct Document<'a> {
     queue_us: Option<u64>,
     /// From the start of work to the end: containers, compilation and all.
     run_us: Option<u64>,
+}
+
+impl<'a> Head<'a> {
+    /// That of this submission.
+    pub fn of(submission: &'a Submission) -> Self {
+        let Submission { id, language, state, queued_at, started_at, completed_at, .. } = submission;
+        Self {
+            id: *id,
+            status: state.as_str(),
+            language: language.into(),
+            queued_at: moment(*queued_at),
+            started_at: started_at.map(moment),
+            ended_at: completed_at.map(moment),
+            queue_us: started_at.or(*completed_at).map(|at| microseconds(*queued_at, at)),
+            run_us: started_at.zip(*completed_at).map(|(from, to)| microseconds(from, to)),
+        }
+    }
+
+    /// The same for longer than the submission is at hand.
+    pub fn owned(self) -> Head<'static> {
+        Head { language: self.language.into_owned().into(), ..self }
+    }
+}
+
+/// A submission, at any time.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Submitted")]
+pub struct Document<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
     /// Once it has ended.
     #[serde(flatten)]
     end: Option<End<'a>>,
@@ -194,18 +225,8 @@ pub fn parts(submission: &Submission) -> serde_json::Result<Vec<Part>> {
 }
 
 fn document<'a>(submission: &'a Submission, slots: &mut Slots) -> Document<'a> {
-    let Submission { id, language, state, queued_at, started_at, completed_at, report, .. } = submission;
-    Document {
-        id: *id,
-        status: state.as_str(),
-        language,
-        queued_at: moment(*queued_at),
-        started_at: started_at.map(moment),
-        ended_at: completed_at.map(moment),
-        queue_us: started_at.or(*completed_at).map(|at| microseconds(*queued_at, at)),
-        run_us: started_at.zip(*completed_at).map(|(from, to)| microseconds(from, to)),
-        end: report.as_ref().map(|report| end(report, slots)),
-    }
+    let end = submission.report.as_ref().map(|report| end(report, slots));
+    Document { head: Head::of(submission), end }
 }
 
 fn end<'a>(report: &'a JobReport, slots: &mut Slots) -> End<'a> {
@@ -244,7 +265,7 @@ pub fn step(report: &StepReport, at: At, slots: &mut Slots) -> Step {
     let (stderr, stderr_encoding) = slots.take(report, Printed { step: at, stream: Stream::Err });
     let bounds = bounds(report);
     Step {
-        verdict: verdict::word(report.verdict),
+        verdict: report.verdict.as_str(),
         limit: verdict::limit(report.verdict),
         exit_status: exit_status(report),
         signal: match evidence.wait {

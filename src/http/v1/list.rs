@@ -7,13 +7,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::error;
 
-use super::document::{microseconds, moment};
-use super::openapi::schemas;
+use super::document::Head;
 use super::query;
 use crate::http::problem::Problem;
 use crate::http::reply::Reply;
 use crate::http::routes::{self, Client, place};
-use crate::model::{JobId, State, Submission};
+use crate::model::State;
 use crate::store::Place;
 use crate::telemetry::{Tag, chain};
 
@@ -24,44 +23,9 @@ const MOST: usize = 100;
 /// A page.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Page<'a> {
-    submissions: Vec<Summary<'a>>,
+    submissions: Vec<Head<'a>>,
     /// The `cursor` of the next page.
     next: Option<String>,
-}
-
-/// A submission as far as it is known without its report.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Listed")]
-struct Summary<'a> {
-    #[schemars(schema_with = "schemas::id_of")]
-    id: JobId,
-    #[schemars(schema_with = "schemas::status")]
-    status: &'static str,
-    language: &'a str,
-    #[schemars(schema_with = "schemas::moment")]
-    queued_at: String,
-    #[schemars(schema_with = "schemas::moment_or_null")]
-    started_at: Option<String>,
-    #[schemars(schema_with = "schemas::moment_or_null")]
-    ended_at: Option<String>,
-    queue_us: Option<u64>,
-    run_us: Option<u64>,
-}
-
-impl<'a> Summary<'a> {
-    fn of(submission: &'a Submission) -> Self {
-        let Submission { id, language, state, queued_at, started_at, completed_at, .. } = submission;
-        Self {
-            id: *id,
-            status: state.as_str(),
-            language,
-            queued_at: moment(*queued_at),
-            started_at: started_at.map(moment),
-            ended_at: completed_at.map(moment),
-            queue_us: started_at.or(*completed_at).map(|at| microseconds(*queued_at, at)),
-            run_us: started_at.zip(*completed_at).map(|(from, to)| microseconds(from, to)),
-        }
-    }
 }
 
 /// What a client wants to see.
@@ -82,7 +46,7 @@ pub async fn show(client: &Client, query: &str) -> Result<Reply, Problem> {
         error!(tag = %Tag::Http, "submissions cannot be listed: {}", chain(&failure));
         Problem::Unreadable
     })?;
-    let submissions = found.submissions.iter().map(|submission| Summary::of(submission)).collect();
+    let submissions = found.submissions.iter().map(|submission| Head::of(submission)).collect();
     let page = Page { submissions, next: found.next.map(cursor) };
     let mut body = serde_json::to_vec(&page).map_err(routes::unwritten)?;
     body.push(b'\n');

@@ -22,26 +22,6 @@ pub struct Ending {
 /// The word for a test that did not take place.
 pub const NOT_RUN: &str = "not_run";
 
-/// The word for a step.
-pub const fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Ok => "accepted",
-        Verdict::ExitStatus(_) => "exit_status",
-        Verdict::CompileError(_) => "compile_error",
-        Verdict::Signal(_) => "signal",
-        Verdict::MemoryLimit => "memory_limit",
-        Verdict::CpuLimit => "cpu_limit",
-        Verdict::TimeLimit => "time_limit",
-        Verdict::OutputLimit => "output_limit",
-        Verdict::ProcessLimit => "process_limit",
-        Verdict::FileLimit => "file_limit",
-        Verdict::Seccomp => "syscall_denied",
-        Verdict::WrongAnswer => "wrong_answer",
-        Verdict::CheckerFailed => "internal_error",
-        Verdict::Cancelled => "cancelled",
-    }
-}
-
 /// The limit that a verdict is about, by its name on the wire.
 pub const fn limit(verdict: Verdict) -> Option<&'static str> {
     match verdict {
@@ -55,41 +35,30 @@ pub const fn limit(verdict: Verdict) -> Option<&'static str> {
     }
 }
 
-/// How the whole ended: the compile step where that did not succeed, else the first run that did not.
+/// How the whole ended.
 pub fn ending(report: &JobReport) -> Ending {
-    let none = |verdict| Ending { verdict, step: None, error: None };
-    let failed = |error| Ending { error: Some(error), ..none("internal_error") };
-    let fault = |fault: Fault| failed(fault.to_string());
+    let none = || Ending { verdict: report.verdict(), step: None, error: None };
+    let failed = |error| Ending { error: Some(error), ..none() };
     match &report.outcome {
-        Outcome::Faulted(of) => fault(of.clone()),
-        Outcome::Cancelled => none("cancelled"),
-        Outcome::CompileFailed => match &report.compile {
-            None => fault(Fault::NoEvidence),
-            Some(step) => {
-                let cancelled = step.verdict == Verdict::Cancelled;
-                let verdict = if cancelled { "cancelled" } else { "compile_error" };
-                Ending { step: Some(Step::Compile), ..none(verdict) }
-            }
-        },
-        Outcome::NoChecker(step) => {
-            failed(format!("the checker does not compile ({}): {}", word(step.verdict), words(step)))
-        }
-        Outcome::OutOfTime(_) if report.first_failed().is_none() => none(word(Verdict::TimeLimit)),
+        Outcome::Faulted(fault) => failed(fault.to_string()),
+        Outcome::Cancelled => none(),
+        Outcome::CompileFailed if report.compile.is_none() => failed(Fault::NoEvidence.to_string()),
+        Outcome::CompileFailed => Ending { step: Some(Step::Compile), ..none() },
+        Outcome::NoChecker(step) => failed(format!("the checker does not compile {}", told(step))),
+        Outcome::OutOfTime(_) if report.first_failed().is_none() => none(),
         Outcome::Ran | Outcome::OutOfTime(_) => {
             let number = report.first_failed().unwrap_or(0);
-            let run = report.runs.get(number);
-            let error = || {
-                let checker = Step::Checker(number)
-                    .of(report)
-                    .filter(|_| run.is_some_and(|run| run.verdict == Verdict::CheckerFailed))?;
-                Some(format!("the checker failed ({}): {}", word(checker.verdict), words(checker)))
-            };
-            run.map_or_else(
-                || fault(Fault::NoEvidence),
-                |run| Ending { step: Some(Step::Run(number)), error: error(), ..none(word(run.verdict)) },
-            )
+            let Some(run) = report.runs.get(number) else { return failed(Fault::NoEvidence.to_string()) };
+            let checker = Step::Checker(number).of(report).filter(|_| run.verdict == Verdict::CheckerFailed);
+            let error = checker.map(|checker| format!("the checker failed {}", told(checker)));
+            Ending { step: Some(Step::Run(number)), error, ..none() }
         }
     }
+}
+
+/// How a checker ended, and the first of what it said.
+fn told(checker: &StepReport) -> String {
+    format!("({}): {}", checker.verdict.as_str(), words(checker))
 }
 
 /// The first of what a step printed, for a line of text.
