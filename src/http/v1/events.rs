@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::error;
 
 pub use self::endings::Endings;
+pub use self::form::NAMES;
 use self::position::{News, Position, Steps};
 use super::query;
 use crate::http::problem::Problem;

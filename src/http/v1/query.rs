@@ -20,8 +20,9 @@ pub fn wait(query: &str, most: Duration) -> Result<Duration, Problem> {
 /// [`Problem::Invalid`].
 pub fn seconds(name: &str, value: &str, most: Duration) -> Result<Duration, Problem> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let seconds = value.parse().ok().filter(|_| digits).and_then(|s: f64| Duration::try_from_secs_f64(s).ok());
-    seconds.filter(|wait| *wait <= most).ok_or_else(|| Problem::Invalid {
+    // Compared before it is rounded to nanoseconds: what is over by less is over.
+    let seconds = value.parse().ok().filter(|seconds: &f64| digits && *seconds <= most.as_secs_f64());
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| Problem::Invalid {
         field: format!("?{name}"),
         detail: format!("it is {:?}", value.chars().take(20).collect::<String>()),
         remedy: format!("give seconds from 0 to {}, such as 2.5", most.as_secs_f64()),
@@ -67,6 +68,7 @@ mod tests {
             "wait=",
             "wait=-1",
             "wait=61",
+            "wait=60.00000000000001",
             "wait=1e1",
             "wait=inf",
             "wait=NaN",

@@ -85,6 +85,9 @@ pub fn attempt(submission: &Submission) -> u64 {
     since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// Every event by its name.
+pub const NAMES: &[&str] = &["state", "step", "output", "skipped", "restart", "end", "leave"];
+
 /// What comes first: when to come back after the connection broke off.
 pub fn opening() -> Bytes {
     format!("retry: {AGAIN}\n\n").into()
@@ -157,6 +160,7 @@ fn event(name: &str, data: &impl Serialize, at: Option<&Position>) -> Bytes {
 }
 
 fn written(name: &str, data: &str, at: Option<&Position>) -> Bytes {
+    debug_assert!(NAMES.contains(&name), "{name} is told to nobody who reads the description");
     let id = at.map(|at| format!("id: {at}\n")).unwrap_or_default();
     format!("event: {name}\n{id}data: {data}\n\n").into()
 }

@@ -276,6 +276,7 @@ const SUBMISSIONS: &[Operation] = &[
         answers: &[
             Answer {
                 kind: "text/event-stream",
+                schema: Some(|_| schemas::event()),
                 ..text(
                     200,
                     "Events, each with an id and JSON as its data: `state`, `step`, `output`, `skipped`, `restart`, `end`, `leave`.",

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use crate::http::v1::decode::{Content, Object, Pairs};
-use crate::http::v1::problem;
+use crate::http::v1::{events, problem};
 use crate::http::v1::verdict::NOT_RUN;
 
 /// Where the document keeps them.
@@ -118,6 +118,19 @@ pub fn not_run(_: &mut SchemaGenerator) -> Schema {
 /// The same, or null.
 pub fn verdict_or_null(_: &mut SchemaGenerator) -> Schema {
     schema(json!({"oneOf": [{"type": "string", "enum": VERDICTS}, {"type": "null"}]}))
+}
+
+/// One event of a stream, once its lines are taken apart (WHATWG HTML, 9.2); in `data` is JSON.
+pub fn event() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "event": {"type": "string", "enum": events::NAMES},
+            "id": {"type": "string"},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["event", "data"],
+    })
 }
 
 /// A schema that is an object of JSON; nothing else is handed here.
