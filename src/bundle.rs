@@ -27,6 +27,7 @@ pub use diff::diff;
 pub use docker::docker_default;
 pub use explain::explain;
 pub use identity::{Ids, JOB_UID};
+pub use limits::cpu_seconds;
 pub use surface::{Surface, SurfaceError};
 
 /// Where the init stands in every container: in a layer over the image (`host::stage`).
@@ -72,7 +73,7 @@ impl<'a> Started<'a> {
         };
         let dir = kits.join(&kit.name);
         let binds = kit.over.iter().map(|(path, name)| (path.clone(), dir.join(name))).collect();
-        // What comes up in no time has the second that the limit of a process is above the group's.
+        // What comes up in no time has the seconds that the limit of a process is above the group's.
         let start_up = if kit.on_demand { START_UP } else { 0 };
         Self { begin: Begin::Warm, argv: &kit.argv, binds, start_up }
     }

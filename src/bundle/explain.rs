@@ -176,7 +176,7 @@ impl Page {
                     "No core file. The service itself may have no more, and crashes start no program on this host."
                 }
                 "RLIMIT_CORE" => "One byte: no core file, and no helper program of the host's is started for a crash.",
-                "RLIMIT_CPU" => "Seconds; a second above the group's limit, so that it never fires first.",
+                "RLIMIT_CPU" => "Seconds; five above the group's limit, so that it never fires first.",
                 "RLIMIT_FSIZE" => "Bytes of one file.",
                 "RLIMIT_NOFILE" => "Open files.",
                 "RLIMIT_STACK" => "Bytes of the main thread's stack.",

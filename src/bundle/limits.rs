@@ -9,11 +9,20 @@ use oci_spec::runtime::{
 use crate::cgroup::{CPU_PERIOD_US, quota_us, with_init};
 use crate::model::Limits;
 
-/// Limits of each process (getrlimit(2)). The CPU time one is a second line of defence behind the group's: it is a
-/// second higher, so that it never fires first. The kernel counts it from the start of the process, so that what waits
-/// warm has `start_up` seconds on top. The init sets two more, which must not be here (`SHARED_LIMITS`).
+/// How far the CPU time that a process may use is above what its group may, in seconds. The kernel counts from the start of
+/// the process, and the init was a process of the runtime's before: runc's has taken 2 s where a processor is emulated.
+const ABOVE: u64 = 5;
+
+/// The CPU time of each process, in seconds: a second line of defence behind the group's limit, never the first to fire.
+#[must_use]
+pub fn cpu_seconds(limits: &Limits) -> u64 {
+    limits.cpu_time.0.div_ceil(1_000_000) + ABOVE
+}
+
+/// Limits of each process (getrlimit(2)). What waits warm has `start_up` seconds of CPU time on top. The init sets two more,
+/// which must not be here (`SHARED_LIMITS`).
 pub(super) fn rlimits(limits: &Limits, core: u64, start_up: u64) -> Result<Vec<PosixRlimit>, OciSpecError> {
-    let cpu_seconds = limits.cpu_time.0.div_ceil(1_000_000) + 1 + start_up;
+    let cpu_seconds = cpu_seconds(limits) + start_up;
     [
         // A core pattern that is a pipe starts a program outside the sandbox for every crash, and it asks no limit but one:
         // a limit of one byte, by which the kernel knows that such a program has crashed itself (fs/coredump.c). With less

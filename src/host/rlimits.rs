@@ -7,6 +7,7 @@ use std::io;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 
+use crate::bundle::cpu_seconds;
 use crate::model::Limits;
 
 /// What the kernel does with the core of a program that crashes (core(5)).
@@ -85,7 +86,7 @@ pub fn check(language: &str, limits: &Limits) -> Result<(), RlimitError> {
         (Resource::RLIMIT_STACK, "RLIMIT_STACK", "the stack in bytes", limits.stack.0),
         (Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE", "the number of open files", u64::from(limits.open_files.0)),
         (Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", "the size of a file in bytes", limits.file_size.0),
-        (Resource::RLIMIT_CPU, "RLIMIT_CPU", "processor time in seconds", limits.cpu_time.0.div_ceil(1_000_000) + 1),
+        (Resource::RLIMIT_CPU, "RLIMIT_CPU", "processor time in seconds", cpu_seconds(limits)),
     ];
     for (resource, name, what, wanted) in rows {
         let (_, hard) = getrlimit(resource).map_err(|errno| RlimitError::Read(errno.into()))?;

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use crate::http::v1::decode::{Content, Object, Pairs};
-use crate::http::v1::{events, problem};
 use crate::http::v1::verdict::NOT_RUN;
+use crate::http::v1::{events, problem};
 
 /// Where the document keeps them.
 const PLACE: &str = "/components/schemas";
