@@ -5,6 +5,7 @@
 //! every limit that we sell. A [`Leaf`] belongs to one container. The two versions differ in who makes the leaf: on v2
 //! the runtime does, from `linux.resources`; on v1 we do, and the process that becomes the runtime joins it itself.
 
+mod behind;
 mod files;
 mod sampled;
 mod swap;
@@ -111,6 +112,16 @@ impl Delegation {
             Self::V1(d) => d.leaf(name, limits).map(Leaf::V1),
             Self::V2(d) => Ok(Leaf::V2(d.leaf(name))),
             Self::Sampled => Ok(Leaf::Sampled(sampled::Leaf::default())),
+        }
+    }
+
+    /// Tries again to remove what could not be removed when its container went; whatever is still in it is killed. How many
+    /// are gone now, and how many still are not.
+    pub fn tidy(&self) -> (usize, usize) {
+        match self {
+            Self::V1(d) => d.tidy(),
+            Self::V2(d) => d.tidy(),
+            Self::Sampled => (0, 0),
         }
     }
 
@@ -320,7 +331,7 @@ impl Leaf {
         }
     }
 
-    /// Removes the group, which must be empty.
+    /// Removes the group, which must be empty. One that cannot be is remembered, for [`Delegation::tidy`].
     ///
     /// # Errors
     /// When something is still in it, among others.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::unistd::Pid;
 
+use super::behind::Behind;
 use super::files::Dir;
 use super::swap::{self, Guard};
 use super::{CPU_PERIOD_US, CgroupError, LONG, SHORT, Usage};
@@ -59,6 +60,7 @@ pub struct Delegation {
     ours: std::sync::Arc<Four>,
     instance: String,
     guard: Guard,
+    behind: std::sync::Arc<Behind>,
 }
 
 impl Guard {
@@ -101,7 +103,8 @@ impl Delegation {
         // Held until this service ends, however it ends: what is not locked belongs to nobody any more.
         ours.memory.lock()?;
         let guard = Guard::of(&ours.memory)?;
-        let delegation = Self { top, ours, instance: instance.to_owned(), guard };
+        let behind = std::sync::Arc::default();
+        let delegation = Self { top, ours, instance: instance.to_owned(), guard, behind };
         delegation.probe()?;
         Ok(delegation)
     }
@@ -122,11 +125,24 @@ impl Delegation {
         self.make(name, limits.memory, Pids(most.saturating_add(RUNTIME_TASKS)))
     }
 
+    pub(super) fn tidy(&self) -> (usize, usize) {
+        self.behind.again(|name| {
+            if let Ok(dir) = self.ours.cpu.existing(name) {
+                // The dying would wait for their share.
+                let _ = dir.write("cpu.cfs_quota_us", "-1");
+            }
+            if let Ok(dir) = self.ours.pids.existing(name) {
+                dir.kill_members(None);
+            }
+            remove_everywhere(&self.ours, name, &[])
+        })
+    }
+
     fn make(&self, name: &str, memory: Bytes, pids: Pids) -> Result<Leaf, CgroupError> {
         let made = self.make_all(name, memory, pids);
         if made.is_err() {
             // What there is of it; the failure is the one to tell.
-            let _ = remove_everywhere(&self.ours, name);
+            let _ = self.behind.note(name, remove_everywhere(&self.ours, name, &SHORT));
         }
         made
     }
@@ -134,7 +150,8 @@ impl Delegation {
     fn make_all(&self, name: &str, memory: Bytes, pids: Pids) -> Result<Leaf, CgroupError> {
         let dirs = self.ours.map(|dir| if dir_is_shared(dir) { dir.child(name) } else { dir.new_child(name) })?;
         let guard = self.guard;
-        let leaf = Leaf { dirs, parent: self.ours.clone(), name: name.to_owned(), guard };
+        let (parent, behind) = (self.ours.clone(), self.behind.clone());
+        let leaf = Leaf { dirs, parent, name: name.to_owned(), guard, behind };
         let memory = memory.0.to_string();
         leaf.dirs.memory.write("memory.limit_in_bytes", &memory)?;
         leaf.guard.set(&leaf.dirs.memory, &memory)?;
@@ -194,6 +211,7 @@ pub struct Leaf {
     parent: std::sync::Arc<Four>,
     name: String,
     guard: Guard,
+    behind: std::sync::Arc<Behind>,
 }
 
 impl Leaf {
@@ -295,15 +313,15 @@ impl Leaf {
     }
 
     pub(super) fn remove(&self) -> Result<(), CgroupError> {
-        remove_everywhere(&self.parent, &self.name)
+        self.behind.note(&self.name, remove_everywhere(&self.parent, &self.name, &SHORT))
     }
 }
 
 /// In each hierarchy, whatever happens in another; the first failure is told.
-fn remove_everywhere(parent: &Four, name: &str) -> Result<(), CgroupError> {
+fn remove_everywhere(parent: &Four, name: &str, pauses: &[u64]) -> Result<(), CgroupError> {
     let mut failed = Ok(());
     parent.each(|dir| {
-        let removed = remove_when_empty(dir, name, &SHORT);
+        let removed = remove_when_empty(dir, name, pauses);
         failed = std::mem::replace(&mut failed, Ok(())).and(removed);
         Ok(())
     })?;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use nix::unistd::Pid;
 
+use super::behind::Behind;
 use super::files::{Dir, keyed};
 use super::swap;
 use super::{CPU_PERIOD_US, CgroupError, LONG, SHORT, Usage};
@@ -24,6 +25,7 @@ const NEEDED: [&str; 3] = ["memory", "pids", "cpu"];
 #[derive(Debug)]
 pub struct Delegation {
     jobs: Arc<Dir>,
+    behind: Arc<Behind>,
 }
 
 impl Delegation {
@@ -38,7 +40,7 @@ impl Delegation {
         root.write("cgroup.subtree_control", "+memory +pids +cpu")?;
         let jobs = root.child("jobs")?;
         jobs.write("cgroup.subtree_control", "+memory +pids +cpu")?;
-        let delegation = Self { jobs: Arc::new(jobs) };
+        let delegation = Self { jobs: Arc::new(jobs), behind: Arc::default() };
         delegation.sweep()?;
         delegation.probe()?;
         Ok(delegation)
@@ -70,7 +72,16 @@ impl Delegation {
     }
 
     pub(super) fn leaf(&self, name: &str) -> Leaf {
-        Leaf { jobs: self.jobs.clone(), name: name.to_owned() }
+        Leaf { jobs: self.jobs.clone(), name: name.to_owned(), behind: self.behind.clone() }
+    }
+
+    pub(super) fn tidy(&self) -> (usize, usize) {
+        self.behind.again(|name| {
+            let leaf = self.leaf(name);
+            leaf.lift_cpu();
+            leaf.kill();
+            leaf.remove_within(&[])
+        })
     }
 }
 
@@ -79,6 +90,7 @@ impl Delegation {
 pub struct Leaf {
     jobs: Arc<Dir>,
     name: String,
+    behind: Arc<Behind>,
 }
 
 impl Leaf {
@@ -167,7 +179,7 @@ impl Leaf {
     }
 
     pub(super) fn remove(&self) -> Result<(), CgroupError> {
-        self.remove_within(&SHORT)
+        self.behind.note(&self.name, self.remove_within(&SHORT))
     }
 
     fn remove_within(&self, pauses: &[u64]) -> Result<(), CgroupError> {
@@ -195,7 +207,7 @@ mod tests {
             std::fs::write(jobs.path().join("c0").join(file), text).unwrap();
         }
         let dir = Dir::open(jobs.path(), "jobs").unwrap();
-        (jobs, Leaf { jobs: Arc::new(dir), name: "c0".into() })
+        (jobs, Leaf { jobs: Arc::new(dir), name: "c0".into(), behind: Arc::default() })
     }
 
     /// Without the cpu controller a group counts all the same; it is not throttled, and nobody says that it was not.
@@ -204,6 +216,18 @@ mod tests {
         let (_jobs, leaf) = leaf(&[("cpu.stat", "usage_usec 1234\nuser_usec 1000\nsystem_usec 234\n")]);
         assert_eq!(leaf.cpu_time(), Some(CpuTime(1234)));
         assert_eq!(leaf.usage(), Usage { cpu_time: Some(CpuTime(1234)), ..Usage::default() });
+    }
+
+    #[test]
+    fn what_could_not_be_removed_is_tried_again() {
+        let (jobs, leaf) = leaf(&[("cgroup.procs", "")]);
+        let delegation = Delegation { jobs: leaf.jobs.clone(), behind: leaf.behind.clone() };
+        assert!(leaf.remove().is_err(), "not empty");
+        assert_eq!(delegation.tidy(), (0, 1));
+        std::fs::remove_file(jobs.path().join("c0/cgroup.procs")).unwrap();
+        assert_eq!(delegation.tidy(), (1, 0));
+        assert!(!jobs.path().join("c0").exists());
+        assert_eq!(delegation.tidy(), (0, 0));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::cgroup::Leaf;
 use crate::host::ids::IdBlock;
 use crate::host::stage::Root;
 use crate::runtime::{Container, RuntimeError};
+use crate::telemetry::chain;
 
 /// To be cleared once the result of the step is known. The order of going: the container first, then its root and its
 /// directory, and then the ids may be given to somebody else.
@@ -46,7 +47,7 @@ impl Remains {
             leaf.kill();
             if let Err(error) = leaf.remove() {
                 gone = false;
-                tracing::error!(error = &error as &dyn std::error::Error, "a cgroup stays behind");
+                tracing::error!("a cgroup stays behind for now: {}", chain(&error));
             }
         }
         if let Some(root) = self.root.take().filter(|_| gone) {
@@ -71,7 +72,7 @@ impl Drop for Remains {
 /// Whether the container's notes are gone; if not, the log says why.
 fn told(removed: &Result<(), RuntimeError>) -> bool {
     if let Err(error) = removed {
-        tracing::error!(error = error as &dyn std::error::Error, "a container's notes stay behind");
+        tracing::error!("a container's notes stay behind: {}", chain(error));
     }
     removed.is_ok()
 }

@@ -152,6 +152,7 @@ impl Reserve {
     pub(super) async fn fill(&self, sandbox: &Arc<Sandbox>, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let changed = self.traffic.changed.notified();
+            sandbox.tidy();
             let (at, blueprint) = match self.next() {
                 Next::Make(at, blueprint) => (at, blueprint),
                 Next::Wait(time) => {

@@ -152,6 +152,14 @@ impl Sandbox {
         (report, leftovers)
     }
 
+    /// Another try at what could not be removed.
+    pub(super) fn tidy(&self) {
+        match self.delegation.tidy() {
+            (0, _) => {}
+            (gone, left) => tracing::info!("cgroups that stayed behind: {gone} removed now, {left} still there"),
+        }
+    }
+
     /// Keeps containers ready for jobs to come until `stop`, then clears them away.
     pub async fn keep_ready(self: &Arc<Self>, stop: &CancellationToken) {
         let mut fillers = JoinSet::new();

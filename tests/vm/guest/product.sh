@@ -91,6 +91,7 @@ limits() { # NAME: what holds a python job that waits to be read
     # A result is told before its container is cleared away.
     soon test ! -d "$leaf"
     expect "$1: its cgroup" gone "$(test -d "$leaf" && echo there || echo gone)"
+    [ ! -d "$leaf" ] || { grep -H . "$leaf"/cgroup.{procs,events}; ps -eo pid,ppid,stat,wchan:20,args | tail -n 20; tail -n 20 "$HOME/serve.log"; }
 }
 
 # Everything a service does, under RUNTIME.
