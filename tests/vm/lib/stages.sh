@@ -30,7 +30,7 @@ product_pack() {
 # The executables of the tests that guest/subset names, without what only a debugger reads.
 suite_pack() {
     local target targets=() file
-    for target in $(sed -n 's/^\([a-z_]*\) .*/\1/p' "$vm_here/guest/subset" | sort -u); do targets+=(--test "$target"); done
+    for target in $(sed -n 's/^\(+ \)\?\([a-z_]*\) .*/\2/p' "$vm_here/guest/subset" | sort -u); do targets+=(--test "$target"); done
     (cd "$vm_tree" && cargo test --quiet --no-run --message-format=json "${targets[@]}") >"$work/built" \
         || die "the tests cannot be built"
     sed -n 's/.*"kind":\["test"\].*"name":"\([a-z_]*\)".*"executable":"\([^"]*\)".*/\1 \2/p' "$work/built" \
@@ -59,7 +59,7 @@ stages() { # [RUNTIME]…
     product_stage judge setup
     product_stage judge serve crun judge
     product_stage judge serve runc judge
-    for runtime in "$@"; do suite_stage "$runtime"; done
+    for runtime in "$@"; do suite_stage "$runtime" chosen; done
     product_stage root give fresh
     product_stage fresh setup
     product_stage fresh after
@@ -84,19 +84,19 @@ stages() { # [RUNTIME]…
     result "VM product" "$passed" "$failed" 0 $((SECONDS - began - spent))
 }
 
-# Nothing but the suites.
+# Nothing but the suites, all of them.
 suites_alone() { # RUNTIME…
     local spent=0 runtime
     product_stage root give judge
     product_stage judge setup
-    for runtime in "$@"; do suite_stage "$runtime"; done
+    for runtime in "$@"; do suite_stage "$runtime" whole; done
 }
 
-# The suites of guest/subset under RUNTIME; `none` for what needs none. Adds to spent, of stages.
-suite_stage() { # RUNTIME
+# The suites of guest/subset under RUNTIME; `none` for what needs none; the chosen or the whole of them. Adds to spent, of stages.
+suite_stage() { # RUNTIME chosen|whole
     local began=$SECONDS log=$work/suite-$1 passed failed ran wanted
     say "[judge] suites, $1"
-    machine_do "$machine" judge "bash /share/product/suite.sh $1 $vm_scale" 2>&1 | tee "$log" || true
+    machine_do "$machine" judge "bash /share/product/suite.sh $1 $vm_scale $2" 2>&1 | tee "$log" || true
     passed=$(awk '/^test result: / { for (i = 1; i < NF; i++) if ($(i + 1) ~ /^passed/) p += $i } END { print p + 0 }' "$log")
     failed=$(grep -c '^test .* \.\.\. FAILED$' "$log" || true)
     sed -n "s/^test \(.*\) \.\.\. FAILED\$/in the machine: \1/p" "$log" >>"$work/failures"
