@@ -19,6 +19,7 @@ soon() { # COMMAND [ARGUMENT]…
     local until=$((SECONDS + 60))
     until "$@" || [ $SECONDS -ge $until ]; do sleep 0.2; done
 }
+groups() { find "$scope/jobs" -mindepth 1 -maxdepth 1 -type d | sort; }
 jobs_are_gone() { [ -z "$(find "$scope/jobs" -mindepth 1 -type d)" ]; }
 
 # Emulation is some thirty times slower than a machine: limits of time are raised, those of space are what they are.
@@ -80,10 +81,12 @@ start() { # in the background; sets pid, and scope to its cgroup
 }
 
 limits() { # NAME: what holds a python job that waits to be read
-    local id leaf
+    local id leaf before
+    # Of other jobs.
+    before=$(groups)
     id=$(submit python 'import time; print("here", flush=True); time.sleep(6)')
     # Once the share of the processor is lifted the job is being ended; before it is started there may be no oom.group.
-    until leaf=$(find "$scope/jobs" -mindepth 1 -maxdepth 1 -type d | head -n1) && [ -n "$leaf" ] \
+    until leaf=$(comm -13 <(echo "$before") <(groups) | head -n1) && [ -n "$leaf" ] \
         && [ "$(cat "$leaf/memory.oom.group" 2>/dev/null)" = 1 ]; do sleep 0.1; done
     expect "$1: limits of a job" "104857600 0 65 900000 1000000" \
         "$(cat "$leaf/memory.max" "$leaf/memory.swap.max" "$leaf/pids.max" "$leaf/cpu.max" | paste -sd' ')"
@@ -92,6 +95,18 @@ limits() { # NAME: what holds a python job that waits to be read
     soon test ! -d "$leaf"
     expect "$1: its cgroup" gone "$(test -d "$leaf" && echo there || echo gone)"
     [ ! -d "$leaf" ] || { grep -H . "$leaf"/cgroup.{procs,events}; ps -eo pid,ppid,stat,wchan:20,args | tail -n 20; tail -n 20 "$HOME/serve.log"; }
+}
+
+# What the service before had under way when it was killed is under way again; it is not waited for.
+kept() { # NAME
+    local id
+    [ -e "$HOME/cut-off" ] || return 0
+    id=$(cat "$HOME/cut-off")
+    rm "$HOME/cut-off"
+    soon eval '[ "$(curl -sf "$url/status?id=$id" | jq -r .status)" = running ]'
+    expect "$1: runs again what was cut off" running "$(curl -sf "$url/status?id=$id" | jq -r .status)"
+    curl -sf -X DELETE "$url/v1/submissions/$id" >/dev/null
+    soon jobs_are_gone
 }
 
 # Everything a service does, under RUNTIME.
@@ -112,6 +127,7 @@ begun() { # RUNTIME WHO
     local name=$1 who=$2
     export CASEMATE_RUNTIME=$1
     start || return
+    kept "$name"
     expect "$name: runtime" 1 "$(grep -c "INFO $1 version .*, limits by cgroup v2" "$HOME/serve.log")"
     expect "$name: is in a scope" casemate-$pid.scope "${scope##*/}"
     expect "$name: runs as" "$who $who" "$(ps -o user= -p "$pid,$(pgrep -P $pid)" | paste -sd' ')"
@@ -152,7 +168,7 @@ ended_well() { # NAME
     expect "$name: left after SIGTERM" "" "$(left)"
     # The hard way, with a job in it.
     start || return
-    submit python 'import time; time.sleep(600)' >/dev/null
+    submit python 'import time; time.sleep(600)' >"$HOME/cut-off"
     until [ -n "$(find "$scope/jobs" -mindepth 1 -type d)" ]; do sleep 0.1; done
     kill -9 $pid
     wait $pid 2>/dev/null
@@ -193,6 +209,7 @@ unit() {
     expect "unit: runs as" "casemate casemate" "$(ps -o user= -p "$pid,$(pgrep -P "$pid")" | paste -sd' ')"
     expect "unit: its cgroup" "0::/system.slice/casemate.service/server" "$(cat "/proc/$pid/cgroup")"
     expect "unit: the system is read-only for it" ro "$(findmnt -N "$pid" -no OPTIONS / | cut -d, -f1)"
+    kept unit
     limits unit
     job "unit: java" 'completed java' java 'public class A { public static void main(String[] a) { System.out.println("java"); } }'
     job "unit: memory" $'failed \nexit status 137' python 'a = bytearray(200 << 20); print("survived")'
@@ -237,6 +254,7 @@ stage() { # WHAT [ARGUMENT]…
     unit-after) unit_after ;;
     after) # a reboot
         start || return
+        kept "after"
         job "serves" 'completed 42' python 'print(6*7)'
         kill $pid
         wait $pid
