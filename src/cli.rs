@@ -6,6 +6,7 @@ mod carry;
 mod config;
 mod doctor;
 mod images;
+mod import;
 mod launch;
 mod progress;
 mod run;
@@ -39,7 +40,7 @@ enum Command {
     Serve(launch::Weakness),
     /// Run one file through the sandbox, without the server
     Run(run::Arguments),
-    /// Build, list and verify the images that jobs run in
+    /// Build, import, list, verify and remove the images that jobs run in
     Image(images::Arguments),
     /// Show the config.json that a job of a language gets here, in words, or against Docker's
     Bundle(bundle::Arguments),

@@ -1,5 +1,6 @@
 //! The composition root: builds every layer from the settings and drains them in reverse.
 
+mod images;
 mod metrics;
 
 use std::io;
@@ -26,7 +27,7 @@ use crate::host::rlimits::{self, RlimitError};
 use crate::host::stage::{Stage, StageError};
 use crate::host::userns::SUBORDINATE_IDS;
 use crate::http::{self, Cors, Edge, Guard, ListenError};
-use crate::image::{Image, ImageError, Images, Recipes, VerifyError};
+use crate::image::{Image, ImageError, Recipes, VerifyError};
 use crate::language::Languages;
 use crate::model::JobId;
 use crate::runtime::reaper::Reaper;
@@ -62,11 +63,13 @@ pub enum StartError {
     Stage(#[from] StageError),
     #[error(transparent)]
     Image(#[from] ImageError),
-    #[error("an image is not what was built")]
+    #[error("an image is not what was made")]
     Changed(#[from] VerifyError),
     #[error("image {name} of language {language} is not there: run `casemate setup`, or `casemate image build {name}`")]
     NoImage { name: String, language: String },
-    #[error("language {language} names image {name}, for which there is no recipe; there are: {known}")]
+    #[error(
+        "language {language} names image {name}, which was not imported and has no recipe; the recipes are: {known}"
+    )]
     NoRecipe { name: String, language: String, known: String },
     #[error("language {language} names seccomp profile {name}, which there is not")]
     NoProfile { name: String, language: String },
@@ -115,7 +118,7 @@ pub struct Ground {
 pub fn ground(settings: &Settings, definitions: Definitions, delegated: &Delegated) -> Result<Ground, StartError> {
     let delegation = limits(settings, delegated)?;
     let stage = Stage::build(INIT, KITS, &[&settings.home, &settings.images])?;
-    let images = stage_images(settings, &definitions, &stage)?;
+    let images = images::stage(settings, &definitions, &stage)?;
     let (kind, program, version) = find(wanted(settings.runtime), settings.runtime_path.as_deref())?;
     let sealed = Sealed::copy(&program).unwrap_or_else(|error| {
         tracing::warn!("{} makes a copy of itself at every launch: {error}", kind.name());
@@ -214,33 +217,6 @@ fn mount_cgroup2() -> Result<(), StartError> {
     // The kernel refuses to mount cgroup2 upon itself; with something in between it does not.
     mount(Some("tmpfs"), CGROUPS, Some("tmpfs"), flags, Some("size=4096")).map_err(StartError::CgroupMount)?;
     mount(Some("cgroup2"), CGROUPS, Some("cgroup2"), flags, none).map_err(StartError::CgroupMount)
-}
-
-fn stage_images(settings: &Settings, definitions: &Definitions, stage: &Stage) -> Result<Vec<Image>, StartError> {
-    let store = Images::open(&settings.images)?;
-    let mut staged: Vec<Image> = Vec::new();
-    for language in definitions.languages.iter() {
-        let (name, language_name) = (language.image.clone(), language.name.clone());
-        for profile in language.profiles() {
-            if definitions.profiles.get(profile).is_none() {
-                return Err(StartError::NoProfile { name: profile.to_owned(), language: language_name });
-            }
-        }
-        if staged.iter().any(|image| image.name == name) {
-            continue;
-        }
-        let Some(recipe) = definitions.recipes.get(&name) else {
-            let known = definitions.recipes.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(StartError::NoRecipe { name, language: language_name, known });
-        };
-        let Some(image) = store.find(recipe)? else {
-            return Err(StartError::NoImage { name, language: language_name });
-        };
-        store.check_quick(&image)?;
-        stage.add_image(&name, &image.rootfs)?;
-        staged.push(image);
-    }
-    Ok(staged)
 }
 
 /// Descriptors that the service itself needs: sockets, the store, the stage, the log.

@@ -1,14 +1,18 @@
-//! `image build`, `image list`, `image verify`.
+//! `image build`, `image import`, `image list`, `image verify`, `image remove`.
 
+use std::fs::File;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::import;
 use crate::cli::progress::{Renderer, mib};
-use crate::image::{BuildError, BuildOptions, Image, ImageError, Images, Recipe, Recipes, VerifyError, spdx};
+use crate::image::{
+    BuildError, BuildOptions, Image, ImageError, Images, ImportError, Recipe, Recipes, VerifyError, spdx,
+};
 
-/// Builds and checks the images that jobs run in.
+/// Builds, imports and checks the images that jobs run in.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -31,15 +35,23 @@ enum Command {
         #[arg(long)]
         no_cache: bool,
     },
+    /// Import an image that was made elsewhere: an archive of `docker save`, `podman save`, or an OCI layout.
+    Import(import::Arguments),
     /// Show the images that are there, and the recipes that have none.
     List {
         /// The packages of this image instead, as SPDX 2.3 in JSON.
         #[arg(long, value_name = "NAME")]
         sbom: Option<String>,
     },
-    /// Read whole images and compare them with what was built.
+    /// Read whole images and compare them with what was built or imported.
     Verify {
         /// Which; all that are there without a name.
+        names: Vec<String>,
+    },
+    /// Remove images that no server uses, every version of them.
+    Remove {
+        /// Which.
+        #[arg(required = true)]
         names: Vec<String>,
     },
 }
@@ -49,8 +61,18 @@ enum Command {
 pub(crate) enum Failure {
     #[error("there is no recipe \"{name}\"; the recipes are: {known}")]
     UnknownName { name: String, known: String },
+    #[error("there is no image \"{name}\"; there are: {known}")]
+    UnknownImage { name: String, known: String },
+    #[error("\"{name}\" is the name of a recipe: import under another name, which a language file then names")]
+    Taken { name: String },
+    #[error("the archive {path} cannot be opened")]
+    Open { path: String, source: std::io::Error },
     #[error("the image {name} was not built; `image build {name}` builds it")]
     NotBuilt { name: String },
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    Remove(BuildError),
     #[error("{}", list(.0))]
     Build(Vec<BuildError>),
     #[error("{}", list(.0))]
@@ -61,11 +83,26 @@ pub(crate) enum Failure {
     Write(#[from] std::io::Error),
 }
 
-/// Carries out one command.
+impl Arguments {
+    /// The archive that is to be imported, opened as whoever calls: the account that serves may not be able to.
+    pub(crate) fn open(&self) -> Result<Option<File>, Failure> {
+        match &self.command {
+            Command::Import(arguments) => arguments.open().map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Carries out one command. `archive` is what [`Arguments::open`] had.
 ///
 /// # Errors
 /// All that went wrong, each with its causes.
-pub(crate) fn run(arguments: &Arguments, images: &Images, recipes: &Recipes) -> Result<ExitCode, Failure> {
+pub(crate) fn run(
+    arguments: &Arguments,
+    archive: Option<File>,
+    images: &Images,
+    recipes: &Recipes,
+) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Build { names, rebuild, mirror, no_cache } => {
             let chosen = choose(names, recipes)?;
@@ -77,28 +114,73 @@ pub(crate) fn run(arguments: &Arguments, images: &Images, recipes: &Recipes) -> 
             };
             images.build_all(&chosen, &options, &Renderer::stderr()).map_err(Failure::Build)?;
         }
+        Command::Import(arguments) => {
+            if let Some(archive) = archive {
+                import::run(arguments, archive, images, recipes)?;
+            }
+        }
         Command::List { sbom: None } => list_images(images, recipes)?,
         Command::List { sbom: Some(name) } => {
-            for recipe in choose(std::slice::from_ref(name), recipes)? {
-                let image = images.find(recipe)?.ok_or_else(|| Failure::NotBuilt { name: name.clone() })?;
+            for image in existing(std::slice::from_ref(name), images, recipes)? {
                 writeln!(std::io::stdout().lock(), "{:#}", spdx(&image))?;
             }
         }
-        Command::Verify { names } => verify(names, images, recipes)?,
+        Command::Verify { names } => verify(&existing(names, images, recipes)?, images)?,
+        Command::Remove { names } => remove(names, images, recipes)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The images of these names; without a name all of recipes and all that were imported.
+fn existing(names: &[String], images: &Images, recipes: &Recipes) -> Result<Vec<Image>, Failure> {
+    let known = known(images, recipes)?;
+    if names.is_empty() {
+        let found = known.iter().map(|name| images.named(name, recipes)).collect::<Result<Vec<_>, _>>()?;
+        return Ok(found.into_iter().flatten().collect());
+    }
+    let image = |name: &String| match images.named(name, recipes)? {
+        Some(image) => Ok(image),
+        None if recipes.get(name).is_some() => Err(Failure::NotBuilt { name: name.clone() }),
+        None => Err(Failure::UnknownImage { name: name.clone(), known: known.join(", ") }),
+    };
+    sorted(names).into_iter().map(image).collect()
+}
+
+/// Names of recipes, and of what was imported.
+fn known(images: &Images, recipes: &Recipes) -> Result<Vec<String>, Failure> {
+    let mut known: Vec<String> = recipes.iter().map(|recipe| recipe.name.clone()).collect();
+    known.extend(images.imports()?);
+    known.sort();
+    known.dedup();
+    Ok(known)
+}
+
+fn sorted(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn remove(names: &[String], images: &Images, recipes: &Recipes) -> Result<(), Failure> {
+    for name in sorted(names) {
+        let removed = images.remove(name, &Renderer::stderr()).map_err(Failure::Remove)?;
+        if removed == 0 {
+            let known = known(images, recipes)?.join(", ");
+            return Err(Failure::UnknownImage { name: name.clone(), known });
+        }
+        writeln!(std::io::stdout().lock(), "{name}: removed")?;
+    }
+    Ok(())
 }
 
 fn choose<'a>(names: &[String], recipes: &'a Recipes) -> Result<Vec<&'a Recipe>, Failure> {
     if names.is_empty() {
         return Ok(recipes.iter().collect());
     }
-    let mut names: Vec<&String> = names.iter().collect();
-    names.sort();
-    names.dedup();
     let known = || recipes.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>().join(", ");
     let unknown = |name: &String| Failure::UnknownName { name: name.clone(), known: known() };
-    names.into_iter().map(|name| recipes.get(name).ok_or_else(|| unknown(name))).collect()
+    sorted(names).into_iter().map(|name| recipes.get(name).ok_or_else(|| unknown(name))).collect()
 }
 
 fn list_images(images: &Images, recipes: &Recipes) -> Result<(), Failure> {
@@ -107,7 +189,11 @@ fn list_images(images: &Images, recipes: &Recipes) -> Result<(), Failure> {
     for image in &all {
         let manifest = image.manifest();
         let current = recipes.get(&image.name).is_some_and(|recipe| recipe.digest() == manifest.recipe);
-        let note = if current { "" } else { "  (of an older recipe)" };
+        let note = match &manifest.source {
+            Some(source) => format!("  (imported from {})", import::name(source)),
+            None if current => String::new(),
+            None => "  (of an older recipe)".to_owned(),
+        };
         let size = mib(image.size);
         writeln!(
             out,
@@ -125,19 +211,12 @@ fn list_images(images: &Images, recipes: &Recipes) -> Result<(), Failure> {
     Ok(())
 }
 
-fn verify(names: &[String], images: &Images, recipes: &Recipes) -> Result<(), Failure> {
-    let mut found: Vec<Image> = Vec::new();
-    for recipe in choose(names, recipes)? {
-        match images.find(recipe)? {
-            Some(image) => found.push(image),
-            None if names.is_empty() => {}
-            None => return Err(Failure::NotBuilt { name: recipe.name.clone() }),
-        }
-    }
+fn verify(found: &[Image], images: &Images) -> Result<(), Failure> {
     let mut errors = Vec::new();
-    for image in &found {
+    for image in found {
+        let made = if image.manifest().source.is_some() { "imported" } else { "built" };
         match images.verify(image) {
-            Ok(()) => writeln!(std::io::stdout().lock(), "{}: as built, {}", image.name, image.digest)?,
+            Ok(()) => writeln!(std::io::stdout().lock(), "{}: as {made}, {}", image.name, image.digest)?,
             Err(error) => errors.push(error),
         }
     }

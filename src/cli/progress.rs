@@ -65,7 +65,7 @@ fn say(event: &Event) -> String {
         Event::Step(text) => text.clone(),
         Event::Unpacking { entries, bytes } => format!("unpacking: {entries} entries, {}", mib(*bytes)),
         Event::Done { size, files, took } => {
-            format!("built: {files} files, {}, in {:.1} s", mib(*size), took.as_secs_f64())
+            format!("made: {files} files, {}, in {:.1} s", mib(*size), took.as_secs_f64())
         }
         Event::Failed => "failed".to_owned(),
     }
@@ -88,7 +88,7 @@ mod tests {
             (Event::Unpacking { entries: 7, bytes: Bytes(1) }, "unpacking: 7 entries, 1 MiB"),
             (
                 Event::Done { size: Bytes::mib(90), files: 3, took: Duration::from_millis(12_340) },
-                "built: 3 files, 90 MiB, in 12.3 s",
+                "made: 3 files, 90 MiB, in 12.3 s",
             ),
         ] {
             assert_eq!(say(&event), expected);

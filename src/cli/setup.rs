@@ -25,8 +25,9 @@ pub(super) fn run(weakness: Weakness) -> ExitCode {
 pub(super) fn images(arguments: &Arguments) -> ExitCode {
     ended(Launch::read(Weakness::default()).map_err(Into::into).and_then(|launch| {
         let recipes = launch.definitions()?.recipes;
+        let archive = arguments.open()?;
         launch.drop_root()?;
-        Ok(images::run(arguments, &Images::open(&launch.settings.images)?, &recipes)?)
+        Ok(images::run(arguments, archive, &Images::open(&launch.settings.images)?, &recipes)?)
     }))
 }
 

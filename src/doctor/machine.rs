@@ -77,30 +77,29 @@ pub(super) fn images(settings: &Settings, definitions: &Definitions) -> Vec<Find
 }
 
 fn image(name: &str, language: &str, settings: &Settings, definitions: &Definitions) -> Finding {
-    let (title, names) = (format!("image {name}"), (name.to_owned(), language.to_owned()));
-    let Some(recipe) = definitions.recipes.get(name) else {
-        let (name, language) = names;
-        let known = definitions.recipes.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>().join(", ");
-        let refusal = StartError::NoRecipe { name, language, known };
-        return Finding::missing(&title, refusal.to_string(), "write images/<name>.toml in the settings directory");
+    let title = format!("image {name}");
+    let built = definitions.recipes.get(name).is_some();
+    let (build, again) = match built {
+        true => (format!("casemate image build {name}"), format!("casemate image build {name} --rebuild")),
+        false => (
+            format!("casemate image import {name} ARCHIVE; or write images/{name}.toml in the settings directory"),
+            format!("casemate image import {name} ARCHIVE"),
+        ),
     };
-    let build = format!("casemate image build {name}");
     let gone = || {
-        let (name, language) = names.clone();
-        Finding::missing(&title, StartError::NoImage { name, language }.to_string(), &build)
+        let refusal = StartError::no_image(name.to_owned(), language.to_owned(), &definitions.recipes);
+        Finding::missing(&title, refusal.to_string(), &build)
     };
     // Opening would make the directory.
     if !settings.images.is_dir() {
         return gone();
     }
-    let found = Images::open(&settings.images).and_then(|images| Ok((images.find(recipe)?, images)));
+    let found = Images::open(&settings.images).and_then(|i| Ok((i.named(name, &definitions.recipes)?, i)));
     match found {
         Ok((None, _)) => gone(),
         Ok((Some(image), images)) => match images.check_quick(&image) {
             Ok(()) => Finding::ok(&title, image.digest.to_string()),
-            Err(VerifyError::Touched { .. }) => {
-                Finding::missing(&title, "was changed after it was built", format!("{build} --rebuild"))
-            }
+            Err(VerifyError::Touched { .. }) => Finding::missing(&title, "was changed after it was made", &again),
             Err(error) => unread(&title, &error),
         },
         Err(error) => unread(&title, &error),

@@ -8,9 +8,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::image::digest::Digest;
-use crate::image::images::Images;
+use crate::image::error::ImageError;
+use crate::image::images::{Images, io_error};
 use crate::image::mmdebstrap;
-use crate::image::recipe::Recipe;
 
 /// How the temporary directory of every build is called.
 pub(super) const PREFIX: &str = ".building-";
@@ -36,27 +36,27 @@ pub(super) fn leftovers(dir: &Path, program: &Path) {
     }
 }
 
-/// Removes the versions of `recipe`'s image that nobody uses, all but the current one.
-pub(super) fn old_versions(images: &Images, recipe: &Recipe, program: &Path) {
-    let current = images.place(&recipe.name, &recipe.digest());
-    for (name, at) in images.versions().unwrap_or_default() {
-        if name != recipe.name || at == current {
-            continue;
-        }
-        match Images::claim(&at) {
-            Ok(Some(claimed)) => {
-                // Under this name nothing takes it for an image, should removing it be interrupted.
-                let doomed = images.dir.join(format!("{PREFIX}old-{}", at.file_name().unwrap_or_default().display()));
-                match fs::rename(&at, &doomed) {
-                    Ok(()) => remove(&doomed, program),
-                    Err(error) => tracing::warn!(path = %at.display(), %error, "an old image could not be removed"),
-                }
-                drop(claimed);
-            }
-            Ok(None) => tracing::info!(path = %at.display(), "an old image is still in use and stays"),
+/// Removes the versions of the image that nobody uses, all but the one of `current`, the digest of a recipe.
+pub(super) fn old_versions(images: &Images, name: &str, current: &Digest, program: &Path) {
+    let current = images.place(name, current);
+    for (_, at) in images.versions().unwrap_or_default().into_iter().filter(|(of, at)| of == name && *at != current) {
+        match version(images, &at, program) {
+            Ok(true) => {}
+            Ok(false) => tracing::info!(path = %at.display(), "an old image is still in use and stays"),
             Err(error) => tracing::warn!(path = %at.display(), %error, "an old image could not be removed"),
         }
     }
+}
+
+/// Removes what lies at `at`, and says whether nobody uses it. To be called with the lock on the directory held.
+pub(super) fn version(images: &Images, at: &Path, program: &Path) -> Result<bool, ImageError> {
+    let Some(claimed) = Images::claim(at)? else { return Ok(false) };
+    // Under this name nothing takes it for an image, should removing it be interrupted.
+    let doomed = images.dir.join(format!("{PREFIX}old-{}", at.file_name().unwrap_or_default().display()));
+    fs::rename(at, &doomed).map_err(io_error("remove", at))?;
+    drop(claimed);
+    remove(&doomed, program);
+    Ok(true)
 }
 
 /// Removes a directory of a build, also one in which a killed mmdebstrap left files of subordinate ids.

@@ -65,7 +65,7 @@ pub enum UnpackError {
         /// The rule it breaks.
         reason: &'static str,
     },
-    /// An entry of a type that no Debian package has.
+    /// An entry of a type that is not taken, or one that asks for something impossible.
     #[error("refused \"{path}\": {reason}")]
     Entry {
         /// As in the archive, shortened and escaped.
@@ -136,7 +136,7 @@ pub enum ImageError {
         source: io::Error,
     },
     /// The manifest is not what a build writes.
-    #[error("the manifest {} is damaged; build the image again", path.display())]
+    #[error("the manifest {} is damaged; build or import the image again", path.display())]
     Manifest {
         /// On the host.
         path: PathBuf,
@@ -144,26 +144,34 @@ pub enum ImageError {
         source: serde_json::Error,
     },
     /// The manifest belongs to another image or another recipe.
-    #[error("the manifest {} does not belong to this image; build the image again", path.display())]
+    #[error("the manifest {} does not belong to this image; build or import the image again", path.display())]
     Foreign {
         /// On the host.
         path: PathBuf,
     },
 }
 
-/// An image that is not what was built.
+/// The command that makes an image anew.
+fn anew(name: &str, imported: bool) -> String {
+    match imported {
+        true => format!("`casemate image import {name} ARCHIVE`"),
+        false => format!("`casemate image build --rebuild {name}`"),
+    }
+}
+
+/// An image that is not what was built or imported.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The cheap look at sizes, modes and times found a difference.
-    #[error(
-        "the image {name} was changed after it was built: `casemate image verify {name}` names the place, `casemate image build --rebuild {name}` makes it anew"
-    )]
+    #[error("the image {name} was changed after it was made: `casemate image verify {name}` names the place, {} makes it anew", anew(name, *.imported))]
     Touched {
         /// Of the image.
         name: String,
+        /// Whether it was imported and not built.
+        imported: bool,
     },
     /// The first place at which the tree differs.
-    #[error("the image {name} differs from what was built: \"{path}\" {difference}; build it again")]
+    #[error("the image {name} differs from what was made: \"{path}\" {difference}; {} makes it anew", anew(name, *.imported))]
     Differs {
         /// Of the image.
         name: String,
@@ -171,12 +179,16 @@ pub enum VerifyError {
         path: String,
         /// In which way.
         difference: &'static str,
+        /// Whether it was imported and not built.
+        imported: bool,
     },
     /// The listing of the tree is not the one whose digest is in the manifest.
-    #[error("the listing of the image {name} does not have the digest of its manifest; build it again")]
+    #[error("the listing of the image {name} does not have the digest of its manifest; {} makes it anew", anew(name, *.imported))]
     Listing {
         /// Of the image.
         name: String,
+        /// Whether it was imported and not built.
+        imported: bool,
     },
     /// The tree could not be read.
     #[error(transparent)]
@@ -186,7 +198,7 @@ pub enum VerifyError {
     Image(#[from] ImageError),
 }
 
-/// An image could not be built. Nothing is left that would be taken for one.
+/// An image could not be built or put in its place. Nothing is left that would be taken for one.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Images are built by an ordinary user.
@@ -246,8 +258,8 @@ pub enum BuildError {
     /// The finished image could not be opened, or the directory of images could not be used.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// A rebuild would replace an image that a server is using.
-    #[error("the image {name} is in use: stop the server that uses it, then build it again")]
+    /// An image that a server is using would be replaced or removed.
+    #[error("the image {name} is in use: stop the server that uses it, then type this again")]
     InUse {
         /// Of the image.
         name: String,

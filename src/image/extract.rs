@@ -7,26 +7,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
-use sha2::{Digest as _, Sha256};
-use tar::Archive;
 
 use crate::image::digest::Digest;
 use crate::image::error::UnpackError;
 use crate::image::headers::{Ask, Header, Headers, show};
 use crate::image::leave_out::LeaveOut;
 use crate::model::Bytes;
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+use sha2::{Digest as _, Sha256};
 
 /// The kernel's bounds: `NAME_MAX`, and `PATH_MAX` with its NUL (limits.h).
 const MAX_NAME: usize = 255;
-const MAX_PATH: usize = 4095;
+pub(super) const MAX_PATH: usize = 4095;
 /// The largest image of ours has 10 000 entries and half a GiB; these are bounds against a stream that never ends.
 const MAX_ENTRIES: u64 = 1_000_000;
 const MAX_BYTES: u64 = 32 << 30;
-const MAX_STATUS: u64 = 64 << 20;
+pub(super) const MAX_STATUS: u64 = 64 << 20;
 /// Where dpkg keeps its list of packages; left out of the tree, and read.
 const STATUS: &[u8] = b"var/lib/dpkg/status";
 
@@ -42,7 +40,7 @@ pub(super) struct Unpacked {
     /// dpkg's status file, empty if the stream had none.
     pub(super) status: Vec<u8>,
     /// Times that directories get when all is written into them.
-    directories: BTreeMap<Vec<u8>, u64>,
+    pub(super) directories: BTreeMap<Vec<u8>, u64>,
     /// Entries in the tree.
     pub(super) entries: u64,
     /// In its regular files.
@@ -56,8 +54,7 @@ pub(super) fn unpack(
     leave_out: &LeaveOut,
     tell: &mut dyn FnMut(u64, Bytes),
 ) -> Result<Unpacked, UnpackError> {
-    let mut archive = Archive::new(stream);
-    let mut headers = Headers::new(&mut archive)?;
+    let mut headers = Headers::new(stream);
     let mut tree = Tree { root, done: Unpacked::default(), parent: None };
     let mut seen = 0;
     while let Some((header, mut content)) = headers.next()? {
@@ -146,23 +143,8 @@ impl Tree<'_> {
         }
         let mode = if header.mode & 0o111 == 0 { DATA } else { PROGRAM };
         let mut file = create(self.open(above, path)?, name, mode, path)?;
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 64 << 10];
-        let mut left = header.size;
-        while left > 0 {
-            let read = content.read(&mut buffer).and_then(|count| match count {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                count => Ok(count),
-            });
-            let count = read.map_err(|source| UnpackError::Read { after: show(path), source })?;
-            hasher.update(&buffer[..count]);
-            file.write_all(&buffer[..count]).map_err(written("write", path))?;
-            left = left.saturating_sub(count as u64);
-        }
-        rustix::fs::futimens(&file, &times(header.mtime))
-            .map_err(io::Error::from)
-            .map_err(written("set the time of", path))?;
-        self.done.contents.insert(path.to_vec(), Digest::finish(hasher));
+        let digest = write(content, &mut file, header, path)?;
+        self.done.contents.insert(path.to_vec(), digest);
         Ok(())
     }
 
@@ -208,6 +190,39 @@ impl Tree<'_> {
     }
 }
 
+/// Writes the content of `path` and gives the file its time. Where there are only zeros a hole is left.
+pub(super) fn write(
+    content: &mut impl Read,
+    file: &mut File,
+    header: &Header,
+    path: &[u8],
+) -> Result<Digest, UnpackError> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    let mut left = header.size;
+    while left > 0 {
+        let read = content.read(&mut buffer).and_then(|count| match count {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => Ok(count),
+        });
+        let count = read.map_err(|source| UnpackError::Read { after: show(path), source })?;
+        let bytes = &buffer[..count];
+        hasher.update(bytes);
+        let done = match bytes.iter().all(|&byte| byte == 0) {
+            // Of at most the buffer's length.
+            true => file.seek(SeekFrom::Current(i64::try_from(count).unwrap_or(0))).map(drop),
+            false => file.write_all(bytes),
+        };
+        done.map_err(written("write", path))?;
+        left = left.saturating_sub(count as u64);
+    }
+    file.set_len(header.size).map_err(written("write", path))?;
+    rustix::fs::futimens(&*file, &times(header.mtime))
+        .map_err(io::Error::from)
+        .map_err(written("set the time of", path))?;
+    Ok(Digest::finish(hasher))
+}
+
 pub(super) fn open_beneath(root: BorrowedFd<'_>, above: &[&[u8]], for_path: &[u8]) -> Result<OwnedFd, UnpackError> {
     let above_failed = |source: io::Error| UnpackError::Parent { path: show(for_path), source };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -249,7 +264,7 @@ pub(super) fn create(parent: BorrowedFd<'_>, name: &[u8], mode: Mode, path: &[u8
 
 /// The components of a path of the archive. A leading `./` and single dots mean nothing; all else that is unusual is
 /// refused.
-fn components(path: &[u8]) -> Result<Vec<&[u8]>, UnpackError> {
+pub(super) fn components(path: &[u8]) -> Result<Vec<&[u8]>, UnpackError> {
     let refused = |reason| UnpackError::Path { path: show(path), reason };
     if path.starts_with(b"/") {
         return Err(refused("absolute paths are not taken"));
@@ -280,17 +295,17 @@ fn read_status(header: &Header, content: &mut impl Read) -> Result<Vec<u8>, Unpa
     Ok(status)
 }
 
-fn times(mtime: u64) -> Timestamps {
+pub(super) fn times(mtime: u64) -> Timestamps {
     // Beyond the year 292 billion a time is no time; such a header gets 1970.
     let time = Timespec { tv_sec: i64::try_from(mtime).unwrap_or(0), tv_nsec: 0 };
     Timestamps { last_access: time, last_modification: time }
 }
 
-fn refused(path: &[u8], reason: &'static str) -> UnpackError {
+pub(super) fn refused(path: &[u8], reason: &'static str) -> UnpackError {
     UnpackError::Entry { path: show(path), reason }
 }
 
-fn written(operation: &'static str, path: &[u8]) -> impl FnOnce(io::Error) -> UnpackError {
+pub(super) fn written(operation: &'static str, path: &[u8]) -> impl FnOnce(io::Error) -> UnpackError {
     let path = show(path);
     move |source| UnpackError::Write { operation, path, source }
 }

@@ -1,7 +1,9 @@
-//! The directory of images: finding, listing and checking what is there. Building is `build`'s.
+//! The directory of images: finding, listing, checking and removing what is there. Building is `build`'s, importing
+//! `import`'s.
 //!
 //! `<dir>/<name>-<first 12 digits of the recipe's digest>/` holds `rootfs/`, `manifest.json` and `tree.list`, the listing
-//! that the tree's digest is over. Whoever uses an image holds a shared flock(2) on its manifest; nothing removes an
+//! that the tree's digest is over; where an image was imported, that of its id and of the importer stands in the recipe's
+//! place. Whoever uses an image holds a shared flock(2) on its manifest; nothing removes an
 //! image without the exclusive one.
 
 use std::collections::HashMap;
@@ -11,13 +13,15 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::image::digest::Digest;
-use crate::image::error::{ImageError, VerifyError};
-use crate::image::lock;
+use crate::image::error::{BuildError, ImageError, VerifyError};
 use crate::image::manifest::{FORMAT, Manifest};
-use crate::image::recipe::Recipe;
-use crate::image::tree;
+use crate::image::mmdebstrap;
+use crate::image::progress::Progress;
+use crate::image::recipe::{Recipe, Recipes};
+use crate::image::{cleanup, lock, tree};
 use crate::model::Bytes;
 
 pub(super) const ROOTFS: &str = "rootfs";
@@ -42,8 +46,8 @@ pub struct Image {
     /// Of all its files.
     pub size: Bytes,
     manifest: Arc<Manifest>,
-    /// Carries the shared lock.
-    _held: Arc<File>,
+    /// Carries the shared lock; its time says which of several was imported last.
+    held: Arc<File>,
 }
 
 impl Image {
@@ -51,6 +55,11 @@ impl Image {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Makes this the last one that was imported under its name.
+    pub(super) fn touch(&self) -> io::Result<()> {
+        self.held.set_modified(SystemTime::now())
     }
 
     fn open_root(&self) -> Result<File, ImageError> {
@@ -83,6 +92,70 @@ impl Images {
         Ok(Some(image))
     }
 
+    /// The image that is meant by a name: of the recipe that has it, or else the one that was imported under it last.
+    ///
+    /// # Errors
+    /// There is one and its manifest cannot be read.
+    pub fn named(&self, name: &str, recipes: &Recipes) -> Result<Option<Image>, ImageError> {
+        match recipes.get(name) {
+            Some(recipe) => self.find(recipe),
+            None => self.imported(name),
+        }
+    }
+
+    fn imported(&self, name: &str) -> Result<Option<Image>, ImageError> {
+        let mut last: Option<(SystemTime, Image)> = None;
+        let mut damaged = None;
+        for (_, at) in self.versions()?.into_iter().filter(|(of, _)| of == name) {
+            let image = match Self::load(&at) {
+                Ok(image) => image.filter(|image| image.name == name && image.manifest.source.is_some()),
+                Err(error) => {
+                    damaged = Some(error);
+                    None
+                }
+            };
+            let Some(image) = image else { continue };
+            let path = at.join(MANIFEST);
+            let when = image.held.metadata().and_then(|found| found.modified()).map_err(io_error("look at", &path))?;
+            if last.as_ref().is_none_or(|(before, _)| *before <= when) {
+                last = Some((when, image));
+            }
+        }
+        match (last, damaged) {
+            (Some((_, image)), _) => Ok(Some(image)),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The names under which something was imported, in their order.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn imports(&self) -> Result<Vec<String>, ImageError> {
+        let imported = self.list()?.into_iter().filter(|image| image.manifest.source.is_some());
+        let mut names: Vec<String> = imported.map(|image| image.name).collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Removes every version of an image, built or imported, and says how many there were. Waits while another process
+    /// builds or imports in the same directory.
+    ///
+    /// # Errors
+    /// One of them is in use; what was not is removed.
+    pub fn remove(&self, name: &str, progress: &dyn Progress) -> Result<usize, BuildError> {
+        let _lock = self.lock(progress)?;
+        let (mut removed, mut in_use) = (0, false);
+        for (_, at) in self.versions()?.into_iter().filter(|(of, _)| of == name) {
+            match cleanup::version(self, &at, &mmdebstrap::default_program())? {
+                true => removed += 1,
+                false => in_use = true,
+            }
+        }
+        if in_use { Err(BuildError::InUse { name: name.to_owned() }) } else { Ok(removed) }
+    }
+
     /// Every image that is there, of whatever recipe, by name; damaged ones are passed over.
     ///
     /// # Errors
@@ -104,7 +177,7 @@ impl Images {
         if tree::quick_digest(&tree::walk(root.as_fd())?) == image.manifest.quick {
             return Ok(());
         }
-        Err(VerifyError::Touched { name: image.name.clone() })
+        Err(VerifyError::Touched { name: image.name.clone(), imported: image.manifest.source.is_some() })
     }
 
     /// Reads the whole tree and compares it with what was built.
@@ -112,17 +185,20 @@ impl Images {
     /// # Errors
     /// The tree differs, and where first; or it cannot be read.
     pub fn verify(&self, image: &Image) -> Result<(), VerifyError> {
+        let imported = image.manifest.source.is_some();
         let path = image.rootfs.with_file_name(LISTING);
         let expected = fs::read_to_string(&path).map_err(io_error("read", &path))?;
         if Digest::of(expected.as_bytes()) != image.digest {
-            return Err(VerifyError::Listing { name: image.name.clone() });
+            return Err(VerifyError::Listing { name: image.name.clone(), imported });
         }
         let root = image.open_root()?;
         let entries = tree::walk(root.as_fd())?;
         let found = tree::listing(root.as_fd(), &entries, &HashMap::new())?;
         match tree::first_difference(&expected, &found) {
             None => Ok(()),
-            Some((path, difference)) => Err(VerifyError::Differs { name: image.name.clone(), path, difference }),
+            Some((path, difference)) => {
+                Err(VerifyError::Differs { name: image.name.clone(), path, difference, imported })
+            }
         }
     }
 
@@ -177,7 +253,7 @@ impl Images {
             rootfs: at.join(ROOTFS),
             size: manifest.size,
             manifest: Arc::new(manifest),
-            _held: Arc::new(file),
+            held: Arc::new(file),
         }))
     }
 

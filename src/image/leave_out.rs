@@ -151,6 +151,34 @@ pub(super) const ALWAYS: &[&str] = &[
     "/usr/sbin/unix_chkpwd",
 ];
 
+/// Left out of every imported image: what a container mounts over, what the host would fill in, and the accounts, for which
+/// ours are written. All else is the image's own, and stays: what its programs read is known to nobody here.
+pub(super) const IMPORTED: &[&str] = &[
+    "/dev",
+    "/proc",
+    "/sys",
+    "/tmp",
+    "/run/*",
+    "/code",
+    "/casemate",
+    "/.dockerenv",
+    "/etc/machine-id",
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/etc/mtab",
+    "/etc/.pwd.lock",
+    "/etc/passwd-",
+    "/etc/group-",
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/subuid",
+    "/etc/subuid-",
+    "/etc/subgid",
+    "/etc/subgid-",
+];
+
 /// What one image leaves out: the patterns of every image and those of its recipe.
 #[derive(Debug)]
 pub(super) struct LeaveOut {
@@ -160,8 +188,17 @@ pub(super) struct LeaveOut {
 impl LeaveOut {
     /// `remove` holds absolute patterns, as [`valid_pattern`] accepts them.
     pub(super) fn new(remove: &[String]) -> Self {
+        Self::of(ALWAYS, remove)
+    }
+
+    /// The same for an image that was made elsewhere.
+    pub(super) fn imported(remove: &[String]) -> Self {
+        Self::of(IMPORTED, remove)
+    }
+
+    fn of(always: &[&str], remove: &[String]) -> Self {
         let fixed = FIXED_FILES.iter().map(|(path, _)| *path);
-        let all = ALWAYS.iter().copied().chain(fixed).chain(remove.iter().map(String::as_str));
+        let all = always.iter().copied().chain(fixed).chain(remove.iter().map(String::as_str));
         Self { patterns: all.map(|pattern| pattern[1..].split('/').map(str::to_owned).collect()).collect() }
     }
 
@@ -264,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_patterns_of_every_image_are_valid() {
-        assert_eq!(ALWAYS.iter().find(|pattern| !valid_pattern(pattern)), None);
+        assert_eq!(ALWAYS.iter().chain(IMPORTED).find(|pattern| !valid_pattern(pattern)), None);
         for bad in ["", "usr", "/", "/usr/", "/a//b", "/a/../b", "/./a"] {
             assert!(!valid_pattern(bad), "{bad}");
         }

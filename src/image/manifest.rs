@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::image::digest::Digest;
+use crate::image::import::Dropped;
 use crate::model::Bytes;
 
 /// The form of the manifest and of the listing beside it.
@@ -30,6 +31,37 @@ pub struct Manifest {
     pub built_at: String,
     /// What was installed when the tree was made, sorted by name.
     pub packages: Vec<Package>,
+    /// Where an image that was not built here comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+}
+
+/// What an imported image was made from. Its `recipe` is over the id, what was left out, and the importer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// What the archive called it, such as `python:3.9`.
+    pub name: Option<String>,
+    /// Such as `linux/amd64`.
+    pub platform: String,
+    /// Of the archive's file.
+    pub archive: Digest,
+    /// Of the image's manifest, where the archive had one.
+    pub manifest: Option<Digest>,
+    /// Of its configuration, which has those of the layers in it: the image's id.
+    pub id: Digest,
+    /// Of each layer without compression, the lowest first.
+    pub layers: Vec<Digest>,
+    /// The environment that it asks for.
+    pub env: Vec<String>,
+    /// What it would start: entry point and arguments.
+    pub command: Vec<String>,
+    /// Type and namespace of its packages' URLs, such as `deb/ubuntu`.
+    pub ecosystem: Option<String>,
+    /// Patterns that were asked for.
+    pub left_out: Vec<String>,
+    /// What its tree does not have.
+    pub dropped: Dropped,
 }
 
 /// An installed Debian package.

@@ -1,5 +1,5 @@
-//! Reads the list of installed packages out of dpkg's status file (deb-control(5), dpkg-query(1)), which does not become
-//! part of the image itself.
+//! Reads lists of installed packages: dpkg's status file (deb-control(5), dpkg-query(1)), which does not become part of an
+//! image that is built, and apk's database.
 
 use crate::image::manifest::Package;
 
@@ -7,6 +7,19 @@ use crate::image::manifest::Package;
 /// version or architecture, are passed over.
 pub(super) fn installed(status: &[u8]) -> Vec<Package> {
     let text = String::from_utf8_lossy(status);
+    let mut packages: Vec<Package> = text.split("\n\n").filter_map(package).collect();
+    packages.sort();
+    packages.dedup();
+    packages
+}
+
+/// The packages of apk's database, where each field has one letter (Alpine, "Apk spec"), sorted by name and architecture.
+pub(super) fn of_apk(database: &[u8]) -> Vec<Package> {
+    let text = String::from_utf8_lossy(database);
+    let package = |stanza: &str| {
+        let field = |letter: &str| stanza.lines().find_map(|line| line.strip_prefix(letter)).map(str::to_owned);
+        Some(Package { name: field("P:")?, version: field("V:")?, architecture: field("A:")? })
+    };
     let mut packages: Vec<Package> = text.split("\n\n").filter_map(package).collect();
     packages.sort();
     packages.dedup();
@@ -36,5 +49,13 @@ mod tests {
         let names: Vec<String> =
             installed(status).into_iter().map(|p| format!("{} {} {}", p.name, p.version, p.architecture)).collect();
         assert_eq!(names, ["base 2 all", "zlib1g 1:1.2.11 amd64"]);
+    }
+
+    #[test]
+    fn lists_what_apk_has() {
+        let database =
+            b"C:Q1x=\nP:musl\nV:1.2.5-r0\nA:x86_64\nF:lib\nR:libc.so\n\nP:busybox\nV:1.36-r1\nA:x86_64\n\nP:odd\n";
+        let names: Vec<String> = of_apk(database).into_iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+        assert_eq!(names, ["busybox 1.36-r1", "musl 1.2.5-r0"]);
     }
 }

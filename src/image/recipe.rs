@@ -63,7 +63,7 @@ impl Recipe {
             errors.push(RecipeError::Field { file: file.to_owned(), field, value: value.to_owned(), remedy });
         };
         if !valid_name(&recipe.name) {
-            refuse("name", &recipe.name, "use at most 32 lower-case letters, digits and hyphens, a letter first");
+            refuse("name", &recipe.name, NAME);
         }
         if file.strip_suffix(".toml") != Some(&recipe.name) {
             refuse("name", &recipe.name, "it must be the name of the file without .toml");
@@ -139,8 +139,11 @@ impl Recipes {
     }
 }
 
+/// What a name has to be.
+pub(super) const NAME: &str = "use at most 32 lower-case letters, digits and hyphens, a letter first";
+
 /// Whether an image can have this name. It becomes part of a directory's name.
-fn valid_name(name: &str) -> bool {
+pub(super) fn valid_name(name: &str) -> bool {
     name.len() <= 32
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

@@ -1,16 +1,22 @@
 //! The list of an image's packages as SPDX 2.3 in JSON, for whoever matches them with known holes. Made from the manifest,
-//! which has what dpkg said when the tree was made.
+//! which has what dpkg said when the tree was made. Of an imported image: what the lists that it brought say, and what its
+//! configuration says of versions, for much of what such images are for is in no list.
 
 use serde_json::{Value, json};
 
 use crate::image::images::Image;
-use crate::image::manifest::Package;
+use crate::image::manifest::{Manifest, Package, Source};
 
 /// The SPDX document of `image` (SPDX specification 2.3, JSON; package URLs of the type `deb`).
 #[must_use]
 pub fn spdx(image: &Image) -> Value {
     let (manifest, digest) = (image.manifest(), image.digest.to_string());
     let root = "SPDXRef-image";
+    let ecosystem = manifest.source.as_ref().and_then(|source| source.ecosystem.as_deref()).unwrap_or("deb/debian");
+    let supplier = match ecosystem.rsplit('/').next().unwrap_or_default() {
+        "debian" => "Debian",
+        other => other,
+    };
     let mut packages = vec![json!({
         "SPDXID": root,
         "name": format!("casemate-{}", image.name),
@@ -18,7 +24,7 @@ pub fn spdx(image: &Image) -> Value {
         "primaryPackagePurpose": "CONTAINER",
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": false,
-        "comment": format!("recipe {}", manifest.recipe),
+        "comment": origin(manifest),
     })];
     let mut relationships = vec![related("SPDXRef-DOCUMENT", "DESCRIBES", root)];
     for package in &manifest.packages {
@@ -28,14 +34,26 @@ pub fn spdx(image: &Image) -> Value {
             "SPDXID": id,
             "name": package.name,
             "versionInfo": package.version,
-            "supplier": "Organization: Debian",
+            "supplier": format!("Organization: {supplier}"),
             "downloadLocation": "NOASSERTION",
             "filesAnalyzed": false,
             "externalRefs": [{
                 "referenceCategory": "PACKAGE-MANAGER",
                 "referenceType": "purl",
-                "referenceLocator": purl(package),
+                "referenceLocator": purl(ecosystem, package),
             }],
+        }));
+    }
+    for (name, variable, version) in manifest.source.iter().flat_map(versions) {
+        let id = format!("SPDXRef-env-{}", plain(&name));
+        relationships.push(related(root, "CONTAINS", &id));
+        packages.push(json!({
+            "SPDXID": id,
+            "name": name,
+            "versionInfo": version,
+            "downloadLocation": "NOASSERTION",
+            "filesAnalyzed": false,
+            "comment": format!("in no list of packages; the image's configuration says {variable}={version}"),
         }));
     }
     json!({
@@ -53,6 +71,22 @@ pub fn spdx(image: &Image) -> Value {
     })
 }
 
+/// What the image was made from.
+fn origin(manifest: &Manifest) -> String {
+    let Some(source) = &manifest.source else { return format!("recipe {}", manifest.recipe) };
+    let name = source.name.as_deref().unwrap_or("an image without a name");
+    format!("imported from {name} ({}), id sha256:{}", source.platform, source.id)
+}
+
+/// What variables such as `PYTHON_VERSION` say: a name, the variable, and the version.
+fn versions(source: &Source) -> impl Iterator<Item = (String, &str, &str)> {
+    let said = source.env.iter().filter_map(|variable| variable.split_once('='));
+    let name = |variable: &str| Some(variable.strip_suffix("_VERSION")?.to_ascii_lowercase().replace('_', "-"));
+    let fine = |text: &str| !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    said.filter(move |(variable, version)| fine(variable) && fine(version))
+        .filter_map(move |(variable, version)| Some((name(variable)?, variable, version)))
+}
+
 fn related(from: &str, how: &str, to: &str) -> Value {
     json!({"spdxElementId": from, "relationshipType": how, "relatedSpdxElement": to})
 }
@@ -62,8 +96,8 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
 }
 
-/// The package URL; in a version everything but unreserved characters and the colon is written in hexadecimal.
-fn purl(package: &Package) -> String {
+/// The package URL, its type and namespace given; in a version everything but unreserved characters and the colon is written in hexadecimal.
+fn purl(ecosystem: &str, package: &Package) -> String {
     let encode = |text: &str| -> String {
         text.bytes()
             .map(|byte| match byte {
@@ -72,7 +106,7 @@ fn purl(package: &Package) -> String {
             })
             .collect()
     };
-    format!("pkg:deb/debian/{}@{}?arch={}", encode(&package.name), encode(&package.version), package.architecture)
+    format!("pkg:{ecosystem}/{}@{}?arch={}", encode(&package.name), encode(&package.version), package.architecture)
 }
 
 #[cfg(test)]
@@ -86,7 +120,7 @@ mod tests {
             architecture: "amd64".to_owned(),
             version: version.to_owned(),
         };
-        let plus = purl(&package("libstdc++6", "1:2.36.1-8+deb11u2~x"));
+        let plus = purl("deb/debian", &package("libstdc++6", "1:2.36.1-8+deb11u2~x"));
         assert_eq!(plus, "pkg:deb/debian/libstdc%2B%2B6@1:2.36.1-8%2Bdeb11u2~x?arch=amd64");
         assert_eq!(plain("libstdc++6-amd64"), "libstdc--6-amd64");
     }

@@ -24,6 +24,7 @@ mod events;
 mod faults;
 mod files;
 mod full_disk;
+mod image_command;
 mod java;
 mod judging;
 mod keys;

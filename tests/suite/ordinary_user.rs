@@ -62,5 +62,5 @@ fn the_packages_of_an_image_are_listed() {
     assert!(ids.len() == packages.len() && contained == packages.len() - 1 && contained > 30, "{contained}");
     let said = as_nobody(&["image", "list", "--sbom", "cobol"]);
     let err = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(!said.status.success() && err.contains("there is no recipe \"cobol\"; the recipes are: "), "{err}");
+    assert!(!said.status.success() && err.contains("there is no image \"cobol\"; there are: "), "{err}");
 }

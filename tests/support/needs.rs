@@ -24,6 +24,8 @@ pub enum Need {
     Curl,
     /// `python3` outside, for programs that show what is possible there.
     Python,
+    /// `umoci` and `skopeo`, which make and convert images, and `zstd`, which compresses them.
+    ImageTools,
     /// All of it: a job can run under this runtime.
     Sandbox(Runtime),
     /// Root: the test looks at what only root sees, or does what only root may. An ordinary user's test is run again
@@ -44,6 +46,9 @@ impl Need {
             Self::Resolver => program_missing("scmp_sys_resolver", "seccomp"),
             Self::Curl => program_missing("curl", "curl"),
             Self::Python => program_missing("python3", "python3"),
+            Self::ImageTools => {
+                ["umoci", "skopeo", "zstd"].into_iter().find_map(|program| program_missing(program, program))
+            }
             Self::Sandbox(runtime) => account_missing()
                 .or_else(delegation_missing)
                 .or_else(images_missing)

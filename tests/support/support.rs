@@ -2,6 +2,7 @@
 //! and tables whose every mismatch is listed. It knows the wire contract and the command line, nothing of the library.
 
 pub mod account;
+pub mod archive;
 pub mod client;
 pub mod command;
 pub mod guard;

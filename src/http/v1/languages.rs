@@ -155,6 +155,7 @@ mod tests {
             files: 1,
             built_at: String::new(),
             packages: packages.iter().map(package).collect(),
+            source: None,
         }
     }
 

@@ -1,14 +1,18 @@
 //! Builds with a stand-in for mmdebstrap, and what happens to the images afterwards.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::sync::mpsc;
 
 use tar::EntryType;
+use tempfile::TempDir;
 
 use super::*;
+use crate::image::digest::Digest;
 use crate::image::error::VerifyError;
+use crate::image::images::{LISTING, MANIFEST, ROOTFS};
+use crate::image::install::set_readable;
 use crate::image::layout::{FIXED_FILES, Kind, MOUNT_POINTS};
 use crate::image::progress::Silent;
 use crate::image::recipe::Recipes;
@@ -190,7 +194,7 @@ fn every_change_to_a_tree_is_found_and_named() {
         let image = yard.build().unwrap();
         change(&image.rootfs);
         match yard.images.verify(&image).unwrap_err() {
-            VerifyError::Differs { name, path, difference } => {
+            VerifyError::Differs { name, path, difference, .. } => {
                 assert_eq!((name.as_str(), path.as_str(), difference), ("gcc", expected_path, expected));
             }
             other => panic!("{expected_path}: {other}"),
