@@ -12,6 +12,7 @@ mod diff;
 mod docker;
 mod foreign;
 mod format;
+mod kernel;
 mod policy;
 mod profile;
 mod reference;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::foreign::ForeignError;
+use super::kernel::Kernel;
 use super::policy::{Answer, Case, Op, Policy, Test};
 use super::profile::{ENOSYS, EPERM};
 
@@ -17,7 +18,16 @@ struct Facts {
     version: String,
     allowed: String,
     unknown: String,
+    since: Vec<Since>,
     when: Vec<When>,
+}
+
+/// Allowed from a version of the kernel on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    kernel: String,
+    allowed: String,
 }
 
 /// Allowed where one argument is one of these.
@@ -47,11 +57,15 @@ pub fn docker_version() -> Result<String, ForeignError> {
     Ok(facts()?.version)
 }
 
-/// Docker's default filter for a container with Docker's default capabilities.
+/// Docker's default filter for a container with Docker's default capabilities, on the kernel that runs here.
 ///
 /// # Errors
 /// When the facts cannot be read, which the unit tests exclude.
 pub fn docker_default() -> Result<Policy, ForeignError> {
+    on(Kernel::running())
+}
+
+fn on(kernel: Kernel) -> Result<Policy, ForeignError> {
     let facts = facts()?;
     let mut policy = Policy {
         name: DOCKER_DEFAULT.to_owned(),
@@ -65,6 +79,13 @@ pub fn docker_default() -> Result<Policy, ForeignError> {
     for name in facts.allowed.split_whitespace() {
         add(name, Answer::Allow, Vec::new());
     }
+    for Since { kernel: since, allowed } in &facts.since {
+        let since: Kernel =
+            since.parse().map_err(|message| ForeignError::Format { file: "docker.toml".into(), message })?;
+        for name in allowed.split_whitespace().filter(|_| kernel >= since) {
+            add(name, Answer::Allow, Vec::new());
+        }
+    }
     for name in facts.unknown.split_whitespace() {
         add(name, Answer::Errno(ENOSYS), Vec::new());
     }
@@ -77,4 +98,20 @@ pub fn docker_default() -> Result<Policy, ForeignError> {
         }
     }
     Ok(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_for_newer_kernels_counts_on_those_alone() {
+        for (kernel, answer) in [("4.7", Answer::Errno(EPERM)), ("4.8", Answer::Allow), ("6.1", Answer::Allow)] {
+            let docker = on(kernel.parse().unwrap()).unwrap();
+            for name in ["ptrace", "process_vm_readv", "process_vm_writev"] {
+                assert_eq!(docker.answer(Some(name), [0; 6]).answer, answer, "{name} on {kernel}");
+            }
+            assert_eq!(docker.answer(Some("read"), [0; 6]).answer, Answer::Allow);
+        }
+    }
 }
