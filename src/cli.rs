@@ -8,6 +8,7 @@ mod doctor;
 mod images;
 mod import;
 mod launch;
+mod one;
 mod progress;
 mod run;
 mod seccomp;
@@ -15,6 +16,7 @@ mod serve;
 mod setup;
 mod token;
 mod told;
+mod trace;
 
 use std::process::ExitCode;
 

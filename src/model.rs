@@ -3,6 +3,7 @@
 //! Values only. Nothing here opens a file, starts a process or knows of HTTP.
 
 mod bounds;
+mod calls;
 mod collected;
 mod evidence;
 mod fault;
@@ -19,6 +20,7 @@ mod units;
 mod verdict;
 
 pub use bounds::{Bound, Bounds, Enforcement, Enforcer};
+pub use calls::{Call, Calls, Fate, Seen, Watched};
 pub use collected::{Collected, NotCollected};
 pub use evidence::{Captured, Evidence, Stop, WaitStatus};
 pub use fault::Fault;

@@ -5,6 +5,7 @@
 //! as it would on an older one. `oci-spec` reads its own format leniently, which for a filter means silently weaker;
 //! hence the strict one. `seccomp/README.md` shows all of it.
 
+mod addition;
 mod calls;
 mod check;
 mod condition;
@@ -16,6 +17,8 @@ mod kernel;
 mod policy;
 mod profile;
 mod reference;
+mod tally;
+mod traced;
 mod words;
 
 use std::collections::BTreeMap;
@@ -27,6 +30,7 @@ use crate::config::files_in;
 use format::File;
 use profile::About;
 
+pub use addition::{Addition, addition};
 pub use calls::{Call, UnknownCall, number_of};
 pub use check::{Checked, check};
 pub use diff::{Difference, compare};
@@ -35,6 +39,8 @@ pub use foreign::{ForeignError, read_foreign};
 pub use policy::{Answer, Policy, Said};
 pub use profile::Profile;
 pub use reference::reference;
+pub use tally::Tally;
+pub use traced::{Traced, as_json, as_text};
 pub use words::{explain, list, show};
 
 const BUILT_IN: [(&str, &str); 3] = [
@@ -96,7 +102,8 @@ pub enum ProfileError {
     },
 }
 
-/// Every profile that there is, by name; `compile+java` is the profile `compile` with the addition `java`.
+/// Every profile that there is, by name; `compile+java` is the profile `compile` with the addition `java`, and
+/// `compile+java+mine` the same with the addition `mine` to `compile+java`.
 #[derive(Clone, Debug)]
 pub struct Profiles(BTreeMap<String, Profile>);
 
@@ -176,13 +183,11 @@ impl Profiles {
         }
         let additions =
             files.iter().flat_map(|(name, (file, content))| content.adds.iter().map(move |add| (name, file, add)));
+        let mut additions: Vec<_> = additions.collect();
+        // Those to a profile first, then those to what comes of them.
+        additions.sort_by_key(|(_, _, (base, _))| base.matches('+').count());
         for (name, file, (base, rules)) in additions {
-            let unknown = |name: &str| profile(name).map_or(&[][..], |file| &file.unknown);
-            let above = profile(base).and_then(|base| base.extends.as_deref()).map_or(&[][..], unknown);
-            match profiles
-                .get(base)
-                .map(|below: &Profile| Profile::new(file, below.rules(), rules, &[above, unknown(base)].concat()))
-            {
+            match profiles.get(base).map(|below: &Profile| Profile::new(file, below.rules(), rules, below.unknown())) {
                 Some(Ok(profile)) => {
                     let comment = files.get(name).map(|(_, content)| content.comment.clone()).unwrap_or_default();
                     let about = About { file: file.clone(), comment, base: Some(base.clone()) };

@@ -2,4 +2,5 @@
 
 pub mod fork;
 pub mod spawn;
+pub mod trace;
 pub mod watch;

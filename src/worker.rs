@@ -20,6 +20,7 @@ mod runs;
 mod sandbox;
 pub mod selftest;
 mod step;
+mod trace;
 mod watchdog;
 mod workdir;
 
@@ -30,3 +31,4 @@ pub use preview::{PER_CONTAINER, PreviewError, Previewed, preview};
 pub use reserve::Bounds;
 pub use runs::TestBounds;
 pub use sandbox::{Leftovers, Sandbox, Stock};
+pub use trace::WATCH;

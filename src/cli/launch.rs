@@ -126,6 +126,11 @@ impl Launch {
         Ok(config::tokens(path, &self.settings.ceilings)?)
     }
 
+    /// Where the settings directory is or would be, for people.
+    pub(super) fn place(&self) -> String {
+        self.settings_dir.display().to_string()
+    }
+
     /// The settings directory, where there is one.
     pub(super) fn overrides(&self) -> Option<&Path> {
         overrides(&self.settings_dir)

@@ -4,21 +4,19 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use super::launch::{Inside, Launch, Weakness};
+use super::launch::{Launch, Weakness};
+use super::one::{self, Carried};
 use super::told::tell;
 use crate::language::Languages;
-use crate::model::{Invocation, Job, JobId, JobReport, Outcome, Run, StepReport, Streams, Verdict, WaitStatus};
+use crate::model::{Job, JobReport, Outcome, StepReport, Verdict, WaitStatus, Watched};
 use crate::report::bounds;
-use crate::server;
-use crate::shutdown::Shutdown;
 use crate::telemetry;
 use crate::worker::{Live, Stream};
 
@@ -56,59 +54,18 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let launch = Launch::read(arguments.weakness)?;
     telemetry::init("warn");
     let definitions = launch.definitions()?;
-    let file = &arguments.file;
-    let source = std::fs::read(file).map_err(|e| format!("{} cannot be read: {e}", file.display()))?;
-    let source = String::from_utf8(source).map_err(|_| format!("{} is not UTF-8", file.display()))?;
     let language = name_of(&definitions.languages, arguments)?;
-    launch.ensure_scope()?;
-    let mut stdin = Vec::new();
-    io::stdin().read_to_end(&mut stdin)?;
-    let patches = launch.settings.limits.get(&language).cloned().unwrap_or_default();
-    let known = definitions.languages.get(&language).ok_or("the language is gone")?;
-    let job = Job {
-        id: JobId::random(),
-        source,
-        compile: known.compile_limits().map(|limits| patches.compile.apply(limits)),
-        runs: vec![Run::plain(stdin, patches.run.apply(known.run_limits()))],
-        streams: Streams::Separate,
-        project: None,
-        invocation: Invocation::default(),
-        several: None,
-        collect: Vec::new(),
-        checker: None,
-        language,
-    };
-    let delegated = match launch.enter()? {
-        Inside::Ended(status) => return Ok(status),
-        Inside::Serve(delegated) => delegated,
-    };
+    let job = one::job(&launch, &definitions, &language, &arguments.file, Watched::Nothing)?;
     let json = arguments.json;
-    let report = server::run(async {
-        let ground = server::ground(&launch.settings, definitions, &delegated)?;
-        let (cancel, shutdown) = (CancellationToken::new(), Shutdown::new());
-        let signals = {
-            let (shutdown, deadline) = (shutdown.clone(), launch.settings.shutdown);
-            tokio::spawn(async move { shutdown.watch_signals(deadline).await })
-        };
-        let live = |stream: Stream, bytes: &[u8]| match stream {
-            Stream::Out => pass_on(&mut io::stdout().lock(), bytes),
-            Stream::Err => pass_on(&mut io::stderr().lock(), bytes),
-        };
-        let (report, leftovers) = {
-            let work = ground.sandbox.execute(&job, &cancel, Live { told: (!json).then_some(&live), kept: None });
-            tokio::pin!(work);
-            tokio::select! {
-                done = &mut work => done,
-                () = shutdown.stop_accepting().cancelled() => {
-                    cancel.cancel();
-                    work.await
-                }
-            }
-        };
-        leftovers.clear().await;
-        signals.abort();
-        Ok(report)
-    })?;
+    let live = |stream: Stream, bytes: &[u8]| match stream {
+        Stream::Out => pass_on(&mut io::stdout().lock(), bytes),
+        Stream::Err => pass_on(&mut io::stderr().lock(), bytes),
+    };
+    let live = Live { told: (!json).then_some(&live), kept: None };
+    let report = match one::carry_out(&launch, definitions, &job, live)? {
+        Carried::Outside(status) => return Ok(status),
+        Carried::Done(report) => report,
+    };
     if json {
         println!("{:#}", shown(&job, &report));
     } else {

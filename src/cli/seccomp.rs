@@ -1,4 +1,5 @@
-//! `casemate seccomp`: the filters in words, asked, compared and checked. Needs no service and changes nothing.
+//! `casemate seccomp`: the filters in words, asked, compared and checked, which needs no service and changes nothing; and a
+//! program held against them (`trace.rs`).
 
 use std::error::Error;
 use std::io::Write;
@@ -50,6 +51,14 @@ enum Command {
         /// A file as in the settings directory's seccomp/
         file: PathBuf,
     },
+    /// Run a program as a job, and tell which system calls it used and which were refused
+    Trace(super::trace::Arguments),
+    /// Watch the system calls of what a process starts; the service calls this itself
+    #[command(hide = true)]
+    WatchCalls {
+        /// The process
+        pid: i32,
+    },
     /// What becomes of one call: the first word is allowed, EPERM, ENOSYS; of a foreign filter another action, or undecided
     Simulate {
         /// A profile, docker-default, or a file
@@ -67,6 +76,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    match &arguments.command {
+        Command::Trace(arguments) => return super::trace::run(arguments),
+        Command::WatchCalls { pid } => return Ok(super::trace::watch(*pid)),
+        _ => {}
+    }
     let launch = Launch::read(Weakness::default())?;
     let mut out = std::io::stdout().lock();
     if let Command::Check { file } = &arguments.command {
@@ -105,7 +119,7 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
             let Said { answer, why } = policy.answer(call.name, args);
             writeln!(out, "{answer}: {why}")?;
         }
-        Command::Check { .. } => {}
+        Command::Check { .. } | Command::Trace(_) | Command::WatchCalls { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, CpuTime, Elapsed, Pids, WallTime};
+use super::{Bytes, Calls, CpuTime, Elapsed, Pids, WallTime};
 
 /// How the program's process ended, as wait(2) reported it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,4 +75,7 @@ pub struct Evidence {
     pub elapsed: Option<Elapsed>,
     /// What it printed.
     pub output: Captured,
+    /// Its system calls, where somebody asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Calls>,
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Checker, Limits, Several, Test};
+use super::{Checker, Limits, Several, Test, Watched};
 
 /// The name of a submission on the wire: a UUID (RFC 9562), lower case, `8-4-4-4-12`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -169,6 +169,9 @@ pub struct Job {
     /// Says whether an output is right.
     #[serde(default)]
     pub checker: Option<Checker>,
+    /// What is kept of its system calls.
+    #[serde(default, skip_serializing_if = "Watched::is_nothing")]
+    pub watched: Watched,
 }
 
 impl Job {
@@ -227,6 +230,7 @@ mod tests {
             several: None,
             collect: Vec::new(),
             checker: None,
+            watched: Watched::Nothing,
         };
         let file = SourceFile { path: "a".into(), bytes: Vec::new() };
         let project = Project { entry: "b".into(), files: vec![file; 1000] };

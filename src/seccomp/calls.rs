@@ -95,6 +95,11 @@ pub(super) fn here() -> impl Iterator<Item = &'static str> {
     rows().filter(|(_, number)| number.is_some()).map(|(name, _)| name)
 }
 
+/// Their names by number.
+pub(super) fn numbered() -> impl Iterator<Item = (u64, &'static str)> {
+    rows().filter_map(|(name, number)| Some((number?, name)))
+}
+
 fn rows() -> impl Iterator<Item = (&'static str, Option<u64>)> {
     TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let mut words = line.split(' ');

@@ -154,6 +154,7 @@ impl Admission {
             several,
             collect: Vec::new(),
             checker: None,
+            watched: crate::model::Watched::Nothing,
         })
     }
 }

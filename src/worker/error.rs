@@ -51,6 +51,9 @@ pub enum StepError {
         /// Why.
         errno: Errno,
     },
+    /// The machine may forbid it to everybody (`kernel.yama.ptrace_scope` = 3).
+    #[error("the system calls of the step cannot be watched")]
+    Trace(#[source] io::Error),
     /// See the source.
     #[error("cannot open the job's /tmp")]
     Tmp(#[source] io::Error),

@@ -28,7 +28,7 @@ use crate::host::stage::Stage;
 use crate::language::{Language, Languages, Program, StepPlan};
 use crate::metrics::Work;
 use crate::model::{
-    About, Beside, Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict,
+    About, Beside, Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict, Watched,
 };
 use crate::runtime::Runtime;
 use crate::runtime::reaper::Reaper;
@@ -248,11 +248,13 @@ impl Here<'_> {
         live: Live<'_>,
     ) -> Result<Compiled, StepError> {
         let stock = &self.sandbox.stock;
+        // Of a compilation that does not take place there is nothing to see.
+        let watched = !self.job.watched.is_nothing();
         let image = stock.images.get(&subject.language.image).map_or("", String::as_str);
         let on = format!("{image} {plan:?} {limits:?}");
         let sources = files.iter().flat_map(|file| [file.path.as_os_str().as_encoded_bytes(), &file.bytes[..]]);
         let key = cache::key([on.as_bytes()].into_iter().chain(sources));
-        if let Some(compiled) = stock.cache.get(key).await {
+        if let Some(compiled) = if watched { None } else { stock.cache.get(key).await } {
             tracing::info!(tag = %Tag::Exec(self.job.id), "the same was compiled before");
             if let Some(feed) = live.kept {
                 feed.begin(StepKind::Compile);
@@ -283,7 +285,7 @@ impl Here<'_> {
             Err(error) => return Err(StepError::Output(std::io::Error::other(error))),
         };
         let compiled = Compiled { report, files };
-        if compiled.report.verdict == Verdict::Ok {
+        if compiled.report.verdict == Verdict::Ok && !watched {
             stock.cache.put(key, compiled.clone()).await;
         }
         Ok(compiled)
@@ -308,8 +310,10 @@ impl Here<'_> {
         let streams = if kind == StepKind::Compile { Streams::Merged } else { streams };
         // A container that waits has its environment already.
         let own_env = kind == StepKind::Run && own_env;
+        let watched = self.job.watched;
         let ready = || sandbox.stock.reserve.take(name, kind, (limits, streams), handover.told.is_some());
-        let waiting = match if own_env { None } else { ready() } {
+        // Nor can be told apart what a program that waits has done already.
+        let waiting = match if own_env || !watched.is_nothing() { None } else { ready() } {
             Some(waiting) => {
                 sandbox.stock.counts.hits.inc();
                 tracing::debug!(tag = %Tag::Exec(self.job.id), "{kind:?}: a container waited for it");
@@ -324,14 +328,27 @@ impl Here<'_> {
                 sandbox.launch(&Arc::new(blueprint)).await?
             }
         };
+        let tracer = match watched {
+            Watched::Nothing => None,
+            all => Some(sandbox.watch(&waiting, all == Watched::All).await?),
+        };
         // While nothing of the job's has run in it.
         let tmp = if kind == StepKind::Run && !self.job.collect.is_empty() { Some(waiting.tmp()) } else { None };
         if let Some(feed) = live.kept {
             feed.begin(kind);
         }
-        let (result, remains) = step::run(waiting, handover, self.cancel, live).await;
+        let (mut result, remains) = step::run(waiting, handover, self.cancel, live).await;
+        if let Some(container) = remains.container.as_ref().filter(|_| tracer.is_some()) {
+            container.kill();
+        }
         self.leftovers.containers.push(remains);
         sandbox.stock.ran(name, kind, result.as_ref().ok());
+        if let Some(tracer) = tracer {
+            let calls = tracer.finish().await?;
+            if let Ok(step) = &mut result {
+                step.evidence.calls = Some(calls);
+            }
+        }
         Ok((result?, tmp.transpose()?))
     }
 }

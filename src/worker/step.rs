@@ -150,6 +150,7 @@ pub(super) async fn run(
             wall: Some(WallTime::from_duration(wall)),
             elapsed: Some(Elapsed::from_duration(wall)),
             output,
+            calls: None,
         };
         conclude(blueprint.kind, evidence, limits, enforcement).map_err(StepError::Unexplained)
     };

@@ -42,6 +42,7 @@ mod retention;
 mod routes;
 mod run_command;
 mod seccomp_command;
+mod seccomp_trace;
 mod self_test;
 mod setup;
 mod signals;

@@ -104,6 +104,7 @@ impl Admission {
             several,
             collect,
             checker,
+            watched: crate::model::Watched::Nothing,
         })
     }
 }

@@ -104,6 +104,7 @@ fn new(source: &str, key: Option<&str>) -> New {
         several,
         collect: Vec::new(),
         checker: None,
+        watched: crate::model::Watched::Nothing,
     };
     let submission = Submission {
         id,
