@@ -114,16 +114,23 @@ fn kernel(state: &State) -> Vec<Finding> {
     if kernel.unprivileged_clone == Some(0) {
         all.push(missing(name, "the kernel leaves them to root", "sysctl -w kernel.unprivileged_userns_clone=1"));
     }
-    if kernel.apparmor_restricts.is_some_and(|value| value != 0) {
-        let mend = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
+    let restricted = kernel.apparmor_restricts.is_some_and(|value| value != 0);
+    if restricted && kernel.apparmor_profile.is_none() {
+        let mend = "load the profile casemate.apparmor that comes with it (docs/OPERATIONS.md), \
+                    or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
         all.push(missing(name, "AppArmor takes their capabilities away", mend));
     }
-    if kernel.no_new_privs {
+    if kernel.no_new_privs && !kernel.has_setid {
         let meaning = "this process has no_new_privs set, so newuidmap cannot work";
-        all.push(missing("privileges", meaning, "start it without (systemd: NoNewPrivileges=no)"));
+        let mend = "start it without (systemd: NoNewPrivileges=no), or as the account that serves with CAP_SETUID and \
+                    CAP_SETGID (systemd: AmbientCapabilities=)";
+        all.push(missing("privileges", meaning, mend));
     }
-    if all.is_empty() {
-        all.push(ok(name, "allowed"));
+    match &kernel.apparmor_profile {
+        // A profile may still forbid them; the trial shows that.
+        Some(profile) if all.is_empty() && restricted => all.push(ok(name, format!("AppArmor profile {profile}"))),
+        _ if all.is_empty() => all.push(ok(name, "allowed")),
+        _ => {}
     }
     all
 }
@@ -237,6 +244,16 @@ mod tests {
         for (change, want) in cases {
             let lines = bad(change);
             assert!(lines.len() == 1 && lines[0].contains(want), "{lines:?}");
+        }
+        let mended: [Change; 2] = [
+            |state| {
+                state.kernel.apparmor_restricts = Some(1);
+                state.kernel.apparmor_profile = Some("casemate (unconfined)".to_owned());
+            },
+            |state| (state.kernel.no_new_privs, state.kernel.has_setid) = (true, true),
+        ];
+        for change in mended {
+            assert_eq!(bad(change), [""; 0]);
         }
     }
 

@@ -73,11 +73,20 @@ pub struct Kernel {
     pub max_user_namespaces: Option<u64>,
     /// `kernel.unprivileged_userns_clone`; 0 leaves them to root (a patch of Debian's).
     pub unprivileged_clone: Option<u64>,
-    /// `kernel.apparmor_restrict_unprivileged_userns`; 1 leaves them without capabilities (a patch of Ubuntu's).
+    /// `kernel.apparmor_restrict_unprivileged_userns`; 1 leaves them without capabilities to processes that no profile
+    /// names (Linux 6.7, and Ubuntu's kernels before).
     pub apparmor_restricts: Option<u64>,
+    /// The AppArmor profile of this process, with its mode; `None` where it has none.
+    pub apparmor_profile: Option<String>,
     /// Whether this process has no_new_privs set, under which setuid helpers do nothing (prctl(2)).
     pub no_new_privs: bool,
+    /// Whether it has what newuidmap and newgidmap need by itself, CAP_SETUID and CAP_SETGID, as the account that serves;
+    /// those of root are gone once he has become the account.
+    pub has_setid: bool,
 }
+
+/// CAP_SETGID and CAP_SETUID among the bits of a set of capabilities (capability.h).
+const SETID: u64 = 1 << 6 | 1 << 7;
 
 /// Reads everything.
 ///
@@ -111,7 +120,7 @@ pub fn look(machine: &Machine, wanted: &Wanted, who: &Who) -> Result<State, Read
         delegation: delegation::look(machine, &layout, init, who, uid)?,
         layout,
         keep,
-        kernel: kernel(machine)?,
+        kernel: kernel(machine, who)?,
     })
 }
 
@@ -155,22 +164,27 @@ fn look_ids(machine: &Machine, owner: Owner<'_>, accounts: impl Iterator<Item = 
     })
 }
 
-fn kernel(machine: &Machine) -> Result<Kernel, ReadError> {
+fn kernel(machine: &Machine, who: &Who) -> Result<Kernel, ReadError> {
     let status = machine.text("/proc/self/status")?.unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let permitted = field("CapPrm:").and_then(|bits| u64::from_str_radix(bits, 16).ok()).unwrap_or_default();
+    // Reading it fails where AppArmor is not the kernel's.
+    let label = machine.text("/proc/self/attr/apparmor/current").ok().flatten().unwrap_or_default();
+    let label = label.trim_matches(['\0', '\n']);
     Ok(Kernel {
         max_user_namespaces: machine.number("/proc/sys/user/max_user_namespaces"),
         unprivileged_clone: machine.number("/proc/sys/kernel/unprivileged_userns_clone"),
         apparmor_restricts: machine.number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-        no_new_privs: status
-            .lines()
-            .any(|line| line.strip_prefix("NoNewPrivs:").is_some_and(|value| value.trim() == "1")),
+        apparmor_profile: (!matches!(label, "" | "unconfined")).then(|| label.to_owned()),
+        no_new_privs: field("NoNewPrivs:") == Some("1"),
+        has_setid: !who.service && permitted & SETID == SETID,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::provision::tests::{service, tree};
+    use crate::host::provision::tests::{ordinary, service, tree};
 
     #[test]
     fn an_empty_machine_lacks_everything_and_nothing_fails() {
@@ -195,6 +209,24 @@ mod tests {
         assert_eq!(state.ids.uids, None);
         assert_eq!(state.ids.gids.map(|range| range.first), Some(900_000));
         assert_eq!(state.ids.free.map(|range| range.first), Some(296_608));
+    }
+
+    #[test]
+    fn the_process_says_what_it_may() {
+        const STATUS: &str = "Name:\tcasemate\nCapInh:\t0000000000000000\nCapPrm:\t00000000000000c0\nNoNewPrivs:\t1\n";
+        let (_guard, machine) =
+            tree(&[("/proc/self/status", STATUS), ("/proc/self/attr/apparmor/current", "casemate (unconfined)\n")]);
+        let found = kernel(&machine, &ordinary()).unwrap();
+        assert_eq!((found.no_new_privs, found.has_setid), (true, true));
+        assert_eq!(found.apparmor_profile.as_deref(), Some("casemate (unconfined)"));
+        // Root gives up what he has.
+        assert!(!kernel(&machine, &service()).unwrap().has_setid);
+        let (_guard, machine) = tree(&[
+            ("/proc/self/status", &STATUS.replace("c0", "80")),
+            ("/proc/self/attr/apparmor/current", "unconfined\n"),
+        ]);
+        let found = kernel(&machine, &ordinary()).unwrap();
+        assert_eq!((found.has_setid, found.apparmor_profile), (false, None));
     }
 
     #[test]

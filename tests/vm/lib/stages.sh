@@ -8,19 +8,17 @@ vm_tree=$(cd "$vm_here/../.." && pwd)
 # machine, but most of a limit is spent waiting.
 vm_scale=6
 
-# Where cargo puts what it builds for this tree.
-vm_target() { (cd "$vm_tree" && cargo metadata --format-version 1 --no-deps --offline) | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'; }
-
-# What the guest gets, in $work/product: release binary, unit, built images, scripts. Images are named by their recipe,
-# so that the guest builds none.
+# What the guest gets, in $work/product: what is shipped (docs/deploy/package), built images, scripts. Images are named by their
+# recipe, so that the guest builds none.
 product_pack() {
     local images=${CMTEST_IMAGES:-}
     if [ -z "$images" ] && [ "$(id -u)" = 0 ]; then images=/var/lib/casemate/images; fi
     images=${images:-$HOME/.local/share/casemate/images}
-    (cd "$vm_tree" && cargo build --release --quiet) || die "the release binary cannot be built"
     mkdir "$work/product"
     touch "$work/results" "$work/failures"
-    cp "$(vm_target)/release/casemate" "$vm_tree/docs/deploy/casemate.service" "$vm_here"/guest/{product.sh,suite.sh,subset} \
+    "$vm_tree/docs/deploy/package" "$work/product/package" >&2 || die "the package cannot be built"
+    cp "$work"/product/package/casemate-*-linux-* "$work/product/casemate"
+    cp "$vm_tree"/docs/{deploy/casemate.service,OPERATIONS.md} "$vm_here"/guest/{product.sh,deploy.sh,suite.sh,subset} \
         "$work/product/"
     # Only this format keeps times to the nanosecond, which the service compares.
     (cd "$images" && tar --format=posix -cf "$work/product/images.tar" -- *-????????????) \
@@ -43,11 +41,13 @@ suite_pack() {
     done
 }
 
-# One stage of guest/product.sh as USER.
-product_stage() { # USER STAGE [ARGUMENT]…
-    say "[$1] ${*:2}"
-    machine_do "$machine" "$1" "bash /share/product/product.sh ${*:2}" | tee -a "$work/checks" \
-        || echo "  FAIL [$1] ${*:2}: did not end well" | tee -a "$work/checks"
+# One stage of guest/product.sh, or of guest/deploy.sh, as USER.
+product_stage() { guest_stage product "$@"; } # USER STAGE [ARGUMENT]…
+deploy_stage() { guest_stage deploy "$@"; }
+guest_stage() { # SCRIPT USER STAGE [ARGUMENT]…
+    say "[$2] ${*:3}"
+    machine_do "$machine" "$2" "bash /share/product/$1.sh ${*:3}" | tee -a "$work/checks" \
+        || echo "  FAIL [$2] ${*:3}: did not end well" | tee -a "$work/checks"
 }
 
 result() { printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$work/results"; }
@@ -70,6 +70,9 @@ stages() { # [RUNTIME]…
     say reboot
     machine_reboot "$machine"
     product_stage root unit-after
+    deploy_stage root package
+    deploy_stage judge user
+    deploy_stage root remove
     product_stage root give casemate
     product_stage root after
     product_stage root give fresh
