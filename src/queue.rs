@@ -2,12 +2,14 @@
 //!
 //! It holds ids, not jobs, and never makes anybody wait who brings one. What belongs to one owner is taken first in, first
 //! out; between owners that wait it goes by their shares, so that none keeps another waiting, however much it brought. With
-//! one owner, or none, all of it is first in, first out.
+//! one owner, or none, all of it is first in, first out. Where there can be several, the last place is for those of whom
+//! nothing is in the queue: so whoever comes while it is full of another's is the next to start.
 //!
 //! This is start-time fair queueing (Goyal, Vin and Cheng, 1996): each owner has a moment of virtual time at which its next
 //! one may start, and each start moves it on by the inverse of its share, as does what a start turns out to cost beyond one
-//! ([`Queue::charge`]). Whoever was idle begins at the moment of the last start: nothing is saved up. Whoever comes to a
-//! queue that has nothing and of which nothing runs finds nothing held against anybody.
+//! ([`Queue::charge`]). Whoever was idle begins at the moment of the last start, nothing is saved up; or later, where all who
+//! are there have been charged more than that: what they had while he was not there is not held against them, and where nobody
+//! is there it is held against nobody.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
@@ -25,6 +27,8 @@ const STEP: u128 = 720_720 << 20;
 #[derive(Debug)]
 pub struct Queue {
     capacity: usize,
+    /// Whether the last place is kept for those of whom nothing is in the queue.
+    shared: bool,
     inner: Mutex<Inner>,
     changed: Notify,
 }
@@ -38,8 +42,8 @@ struct Inner {
     /// How many are in the queue, and how many behind it.
     queued: usize,
     behind: usize,
-    /// How many were taken and are not done.
-    running: usize,
+    /// What was taken and is not done.
+    running: HashMap<JobId, Option<Owner>>,
     closed: bool,
 }
 
@@ -52,11 +56,18 @@ struct Lane {
     share: u32,
     /// The virtual time at which the first may start.
     next: u128,
+    /// How many of it were taken and are not done.
+    running: usize,
 }
 
 impl Lane {
     fn step(&self) -> u128 {
         STEP / u128::from(self.share.max(1))
+    }
+
+    /// Whether there is anything of it.
+    fn is_there(&self) -> bool {
+        self.running > 0 || !self.waiting.is_empty()
     }
 
     /// When the one at `at` would start, and its place to tell it from others of the same moment; nothing if there is none.
@@ -67,30 +78,43 @@ impl Lane {
 }
 
 impl Inner {
-    /// The lane whose first in the queue is to be taken.
-    fn first(&mut self) -> Option<&mut Lane> {
+    /// The lane whose first in the queue is to be taken, and whose it is.
+    fn first(&mut self) -> Option<(Option<Owner>, &mut Lane)> {
         let now = self.now;
-        let queued = self.lanes.values_mut().filter(|lane| lane.queued > 0);
-        queued.min_by_key(|lane| lane.start(0, now))
+        let queued = self.lanes.iter_mut().filter(|(_, lane)| lane.queued > 0);
+        queued.min_by_key(|(_, lane)| lane.start(0, now)).map(|(owner, lane)| (owner.clone(), lane))
     }
 
     /// Takes whoever is to start.
     fn pop(&mut self) -> Option<JobId> {
         let now = self.now;
-        let lane = self.first()?;
+        let (owner, lane) = self.first()?;
         let (start, _) = lane.start(0, now)?;
         let (_, id) = lane.waiting.pop_front()?;
         lane.queued -= 1;
+        lane.running += 1;
         lane.next = start + lane.step();
+        self.running.insert(id, owner);
         self.now = start;
         self.queued -= 1;
-        self.running += 1;
         Some(id)
     }
 
-    /// The owner of who is to get the next free place, and who that is.
-    fn next(&self) -> Option<(&Option<Owner>, JobId)> {
-        let behind = self.lanes.iter().filter(|(_, lane)| lane.waiting.len() > lane.queued);
+    /// Somebody comes of whom nothing is there: where those who are have all been charged for more than what has started, he
+    /// begins where they are.
+    fn welcome(&mut self) {
+        let now = self.now;
+        let there = self.lanes.values().filter(|lane| lane.is_there());
+        let least = there.map(|lane| lane.next.max(now).saturating_sub(lane.step())).min();
+        let all = || self.lanes.values().map(|lane| lane.next).max().unwrap_or_default();
+        self.now = now.max(least.unwrap_or_else(all));
+    }
+
+    /// The owner of who is to get the next free place, and who that is. If it is the `last` one, nobody gets it of whom
+    /// something is in the queue.
+    fn next(&self, last: bool) -> Option<(&Option<Owner>, JobId)> {
+        let may = |lane: &Lane| lane.waiting.len() > lane.queued && !(last && lane.queued > 0);
+        let behind = self.lanes.iter().filter(|(_, lane)| may(lane));
         let (owner, lane) = behind.min_by_key(|(_, lane)| lane.start(lane.queued, self.now))?;
         lane.waiting.get(lane.queued).map(|(_, id)| (owner, *id))
     }
@@ -100,17 +124,30 @@ impl Queue {
     /// An empty queue with this many places.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, inner: Mutex::default(), changed: Notify::new() }
+        Self { capacity, shared: false, inner: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// The same where there can be several owners: the last of several places is kept for those of whom nothing is in it.
+    #[must_use]
+    pub const fn shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+
+    /// Whether the next place is one that is kept.
+    const fn last(&self, inner: &Inner) -> bool {
+        self.shared && self.capacity > 1 && inner.queued + 1 == self.capacity
     }
 
     /// Lets `id` wait behind the queue, last of what its owner has there. The latest share counts.
     pub fn arrive(&self, owner: Option<&Owner>, share: u32, place: Place, id: JobId) {
         let mut inner = self.lock();
-        if inner.running == 0 && inner.queued == 0 && inner.behind == 0 {
-            inner.now = inner.lanes.values().map(|lane| lane.next).fold(inner.now, u128::max);
+        let owner = owner.cloned();
+        if !inner.lanes.get(&owner).is_some_and(Lane::is_there) {
+            inner.welcome();
         }
-        let empty = || Lane { waiting: VecDeque::new(), queued: 0, share, next: 0 };
-        let lane = inner.lanes.entry(owner.cloned()).or_insert_with(empty);
+        let empty = || Lane { waiting: VecDeque::new(), queued: 0, share, next: 0, running: 0 };
+        let lane = inner.lanes.entry(owner).or_insert_with(empty);
         lane.share = share;
         lane.waiting.push_back((place, id));
         inner.behind += 1;
@@ -123,7 +160,7 @@ impl Queue {
         if inner.closed || inner.queued >= self.capacity {
             return None;
         }
-        let (owner, id) = inner.next()?;
+        let (owner, id) = inner.next(self.last(&inner))?;
         Some((owner.clone(), id))
     }
 
@@ -132,9 +169,9 @@ impl Queue {
     #[must_use]
     pub fn enter(&self, owner: Option<&Owner>, id: JobId) -> bool {
         let mut inner = self.lock();
-        let free = !inner.closed && inner.queued < self.capacity;
+        let (free, last) = (!inner.closed && inner.queued < self.capacity, self.last(&inner));
         let Some(lane) = inner.lanes.get_mut(&owner.cloned()).filter(|_| free) else { return false };
-        if lane.waiting.get(lane.queued).is_none_or(|(_, first)| *first != id) {
+        if last && lane.queued > 0 || lane.waiting.get(lane.queued).is_none_or(|(_, first)| *first != id) {
             return false;
         }
         lane.queued += 1;
@@ -173,9 +210,12 @@ impl Queue {
     }
 
     /// One that was taken is done with, and charged.
-    pub fn done(&self) {
+    pub fn done(&self, id: JobId) {
         let mut inner = self.lock();
-        inner.running = inner.running.saturating_sub(1);
+        let Some(owner) = inner.running.remove(&id) else { return };
+        if let Some(lane) = inner.lanes.get_mut(&owner) {
+            lane.running -= 1;
+        }
     }
 
     /// Takes `id` out, in the queue or behind it; whether it was there.
@@ -283,6 +323,32 @@ mod tests {
         }
     }
 
+    /// However full the queue is of another's, the first of whoever comes is the next to start, and so is that of the next one.
+    #[tokio::test]
+    async fn a_newcomer_is_the_next_to_start() {
+        for capacity in [2, 3, 100] {
+            let queue = Queue::new(capacity).shared(true);
+            let a = bring(&queue, "a", 16, 0..400);
+            fill(&queue);
+            assert_eq!(queue.len(), capacity - 1);
+            assert!(!queue.enter(owner("a").as_ref(), a[capacity - 1]), "the last place is taken all the same");
+            assert_eq!(queue.pop().await, Some(a[0]));
+            let newcomers = [bring(&queue, "b", 1, 400..403), bring(&queue, "c", 1, 403..406)];
+            for newcomer in newcomers {
+                fill(&queue);
+                assert_eq!(queue.pop().await, Some(newcomer[0]), "{capacity}");
+            }
+            fill(&queue);
+            assert_eq!((queue.pop().await, queue.len()), (Some(a[1]), capacity - 1));
+        }
+        // One place is for everybody, and where all of it is one line so is the last.
+        for queue in [Queue::new(1).shared(true), Queue::new(3)] {
+            bring(&queue, "a", 1, 0..9);
+            fill(&queue);
+            assert_eq!(queue.len(), queue.capacity);
+        }
+    }
+
     /// Neither being idle nor having been cancelled changes what comes later; coming back again and again gains nothing.
     #[tokio::test]
     async fn nothing_is_saved_up_and_nothing_lost() {
@@ -324,12 +390,14 @@ mod tests {
     async fn what_costs_more_is_charged_and_forgotten_once_all_is_done() {
         let queue = Queue::new(3);
         let (a, b) = (bring(&queue, "a", 2, 0..40), bring(&queue, "b", 1, 40..80));
+        let taken = Mutex::new(Vec::new());
         let take = async |count: usize| {
             let mut order = Vec::new();
             for _ in 0..count {
                 fill(&queue);
                 order.push(queue.pop().await.unwrap());
             }
+            taken.lock().unwrap().extend(order.clone());
             order.iter().filter(|id| a.contains(id)).count()
         };
         assert_eq!(take(1).await, 1);
@@ -343,13 +411,47 @@ mod tests {
             queue.remove(owner("a").as_ref(), *id);
             queue.remove(owner("b").as_ref(), *id);
         }
-        for _ in 0..32 {
-            queue.done();
+        for id in taken.into_inner().unwrap() {
+            queue.done(id);
         }
         let (a, b) = (bring(&queue, "a", 2, 80..90), bring(&queue, "b", 1, 90..100));
         fill(&queue);
         let first = [queue.pop().await.unwrap(), queue.pop().await.unwrap()];
         assert_eq!(first, [a[0], b[0]]);
+    }
+
+    /// What was charged for a time in which nobody else was there is held against nobody, also where something still waits or
+    /// runs of whoever had it.
+    #[tokio::test]
+    async fn whoever_comes_begins_where_the_others_are() {
+        for waits in [true, false] {
+            let queue = Queue::new(9).shared(true);
+            let long = bring(&queue, "b", 1, 0..2);
+            fill(&queue);
+            assert_eq!((queue.pop().await, queue.pop().await), (Some(long[0]), Some(long[1])));
+            queue.charge(owner("b").as_ref(), 600);
+            queue.done(long[0]);
+            let first = if waits { bring(&queue, "b", 1, 2..30) } else { vec![] };
+            fill(&queue);
+            let a = bring(&queue, "a", 1, 30..90);
+            let b = [first, bring(&queue, "b", 1, 90..120)].concat();
+            let mut order = Vec::new();
+            for _ in 0..20 {
+                fill(&queue);
+                order.push(queue.pop().await.unwrap());
+            }
+            let of = |ids: &[JobId]| order.iter().filter(|id| ids.contains(id)).count();
+            assert!((9..=11).contains(&of(&b)) && of(&a) + of(&b) == 20, "{} of a, {} of b", of(&a), of(&b));
+            assert_eq!(order[0], a[0], "the newcomer is the next");
+            // What is charged while both are there counts.
+            queue.charge(owner("b").as_ref(), 10);
+            order.clear();
+            for _ in 0..10 {
+                fill(&queue);
+                order.push(queue.pop().await.unwrap());
+            }
+            assert!(order.iter().filter(|id| a.contains(id)).count() >= 9, "{waits}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,10 +11,16 @@ mod bounds;
 mod decoder;
 #[path = "http/events.rs"]
 mod events;
+#[path = "http/fields.rs"]
+mod fields;
 #[path = "http/malformed.rs"]
 mod malformed;
+#[path = "http/odd.rs"]
+mod odd;
 #[path = "http/pages.rs"]
 mod pages;
+#[path = "http/problems.rs"]
+mod problems;
 #[path = "support/sse.rs"]
 mod sse;
 #[path = "http/v1.rs"]

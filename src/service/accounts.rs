@@ -38,6 +38,11 @@ impl Accounts {
         Self { tokens: tokens.iter().map(|token| (token.owner.clone(), account(token))).collect(), alone }
     }
 
+    /// Whether there are tokens.
+    pub(super) fn are_several(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
     pub(super) fn of(&self, owner: Option<&Owner>) -> Option<&Account> {
         owner.and_then(|owner| self.tokens.get(owner))
     }

@@ -108,13 +108,14 @@ impl Ledger {
                  others have waiting: lower `waiting` in the file of tokens, or raise max_pending"
             );
         }
+        let shared = admission.accounts.are_several();
         let left = recovery::take_up(&*store).await?;
         store.begin(capacity.workers.get()).await?;
         let ledger = Self {
             admission,
             capacity,
             store,
-            queue: Queue::new(capacity.queue),
+            queue: Queue::new(capacity.queue).shared(shared),
             inner: Mutex::new(Inner::new(&left)),
             lined_up: tokio::sync::Mutex::new(0),
             unfilled: Notify::new(),

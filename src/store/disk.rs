@@ -73,6 +73,7 @@ impl DiskStore {
         let path = directory.join(FILE);
         let shared = Arc::new(Shared::default());
         let opened = open::open(&path, &how.opener)?;
+        open::sound_line(&opened.database, &path)?;
         shared.show(&opened.database).map_err(open::database_error("read", &path))?;
         let (requests, received) = mpsc::channel();
         let (state, shared_too) = (Progress::default(), Arc::clone(&shared));

@@ -1,6 +1,6 @@
 //! Several submissions at once, on the wire, with a worker made of the test.
 
-use casemate::model::Verdict;
+use casemate::model::{About, Beside, Streams, Verdict};
 use serde_json::{Value, json};
 
 use super::wire::{Reply, Service, assert_cors, report, service};
@@ -129,7 +129,8 @@ async fn a_full_queue_takes_the_first_of_a_batch() {
 #[tokio::test]
 async fn many_are_asked_for_at_once() {
     let service = service(&[]).await;
-    let batch = json!([{"language": "c", "source": "1"}, {"language": "python", "source": "2"}]);
+    let batch = json!([{"language": "c", "source": "1"}, {"language": "python", "source": "2"},
+        {"language": "c", "source": "3", "tests": [{}, {}, {}, {}], "stop_on_failure": true}]);
     let ids = told(&answers(&submit(&service, "", &batch).await));
     let unknown = "6423259c-ee14-45aa-9c90-d5e989f92aa1";
     let target = format!("/v1/submissions:batch?ids={},{unknown},{},x", ids[0], ids[1]);
@@ -151,7 +152,26 @@ async fn many_are_asked_for_at_once() {
     // Every member is that of the whole document, but for what was printed.
     let whole = service.get(&format!("/v1/submissions/{}", ids[1])).await.json();
     for (name, value) in seen[2].as_object().unwrap() {
+        // `whole` has no counts where there are no tests.
         assert_eq!(whole[name], *value, "{name}");
     }
     assert!(!seen[2].to_string().contains("printed"));
+    // Of tests, how many: not of those that have none, and not before the end.
+    let counts = |one: &Value| ["passed", "failed", "not_run"].map(|name| one[name].as_u64());
+    let target = format!("/v1/submissions:batch?ids={},{}", ids[0], ids[2]);
+    assert!(
+        answers(&service.get(&target).await).iter().all(|one| counts(one) == [None; 3] && one.get("passed").is_some())
+    );
+    let job = service.ledger.take().await.unwrap().job;
+    let mut made = report(Verdict::Ok, b"printed");
+    made.runs.extend([Verdict::Ok, Verdict::WrongAnswer].map(|verdict| report(verdict, b"printed").runs.remove(0)));
+    let beside = Beside { name: None, files: vec![], checker: None };
+    let (runtime, image, image_digest) = ("crun version 1".into(), "gcc".into(), "ab".into());
+    let (streams, runs) = (Streams::Separate, vec![beside; 4]);
+    made.about = Some(About { runtime, image, image_digest, streams, tests: true, runs });
+    service.ledger.finish(job.id, made).await;
+    let seen = answers(&service.get(&target).await);
+    assert_eq!([counts(&seen[0]), counts(&seen[1])], [[None; 3], [Some(2), Some(1), Some(1)]]);
+    let whole = service.get(&format!("/v1/submissions/{}", ids[2])).await.json();
+    assert_eq!(counts(&whole), counts(&seen[1]));
 }

@@ -1,9 +1,16 @@
 //! `GET /v1/submissions` on the wire: pages of what was submitted, the newest first.
 
-use casemate::model::Verdict;
-use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use super::wire::{Service, report, service};
+use casemate::model::Verdict;
+use casemate::service::Request;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::odd::Odd;
+use super::wire::{Service, report, service, service_over};
 
 /// The ids of all pages of a query, and how many there were on each.
 async fn pages(service: &Service, query: &str) -> (Vec<String>, Vec<usize>) {
@@ -97,4 +104,39 @@ async fn a_page_goes_on_where_the_one_before_ended() {
     unique.dedup();
     assert_eq!((both.len(), unique.len()), (4, 4));
     assert!(!both.contains(&json!(newer)));
+}
+
+/// Who looks for little among much holds up nobody, also where there is one thread for all: what comes while a list is read is
+/// answered before the list is.
+#[tokio::test]
+async fn a_long_look_gives_way_to_others() {
+    const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let store = Arc::new(Odd::default());
+    let service = service_over(store.clone(), &[], &[]).await;
+    for _ in 0..1100 {
+        let request = Request { language: None, code: Some("x".into()), input: None };
+        service.ledger.admit(None, request, None).await.unwrap();
+    }
+    let mut other = tokio::net::TcpStream::connect(service.address).await.unwrap();
+    other.write_all(HEALTH).await.unwrap();
+    assert!(other.read(&mut [0; 4096]).await.unwrap() > 0);
+    let mut other = other.into_std().unwrap();
+    let (parts, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(None)));
+    let (counts, seen) = (Arc::clone(&parts), Arc::clone(&answered));
+    *store.listing.lock().unwrap() = Some(Box::new(move || {
+        let part = counts.fetch_add(1, Ordering::Relaxed);
+        if part == 1 {
+            other.write_all(HEALTH).unwrap();
+        } else if part > 1 && other.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
+            seen.lock().unwrap().get_or_insert(part);
+        }
+    }));
+    let page = service.get("/v1/submissions?status=failed").await.json();
+    assert_eq!(
+        (&page["submissions"], page["next"].is_string()),
+        (&json!([]), true),
+        "it looked at more than one page may"
+    );
+    let (parts, answered) = (parts.load(Ordering::Relaxed), *answered.lock().unwrap());
+    assert!(answered.is_some(), "nobody was answered during {parts} parts");
 }

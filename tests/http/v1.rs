@@ -17,7 +17,7 @@ async fn submit(service: &Service, query: &str, body: &Value) -> Reply {
 }
 
 /// A problem document with this status and kind.
-fn problem(reply: &Reply, status: u16, kind: &str) -> Value {
+pub fn problem(reply: &Reply, status: u16, kind: &str) -> Value {
     assert_eq!(reply.headers["content-type"], "application/problem+json", "{reply:?}");
     assert_cors(reply);
     let document: Value = serde_json::from_str(&reply.body).unwrap();

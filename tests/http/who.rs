@@ -12,7 +12,7 @@ use super::wire::{Reply, Service, assert_cors, report, service, service_with};
 const PROGRAM: &str = r#"{"language":"c","source":"x"}"#;
 
 /// The token of this name is `secret-<name>`.
-fn token(name: &str) -> TokenEntry {
+pub fn token(name: &str) -> TokenEntry {
     let settings = Settings::resolve(None, std::iter::empty(), Defaults { home: "/h".into() }).unwrap();
     TokenEntry {
         owner: Owner::named(name).unwrap(),

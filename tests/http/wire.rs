@@ -17,6 +17,7 @@ use casemate::model::{
 };
 use casemate::service::{Admission, Capacity, Catalogue, Ledger};
 use casemate::shutdown::Shutdown;
+use casemate::store::Store;
 use casemate::store::memory::MemoryStore;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -44,7 +45,8 @@ pub fn limits() -> Limits {
 
 impl Catalogue for Languages {
     fn limits(&self, name: &str) -> Option<(Option<Limits>, Limits)> {
-        ["python", "java", "c", "cpp"].contains(&name).then(|| (None, limits()))
+        // One of them has a compile step.
+        ["python", "java", "c", "cpp"].contains(&name).then(|| ((name == "cpp").then(limits), limits()))
     }
 
     fn names(&self) -> Vec<String> {
@@ -74,6 +76,11 @@ pub async fn service(env: &[(&str, &str)]) -> Service {
 
 /// The same, with these tokens.
 pub async fn service_with(env: &[(&str, &str)], tokens: &[TokenEntry]) -> Service {
+    service_over(Arc::new(MemoryStore::new()), env, tokens).await
+}
+
+/// The same, over this store.
+pub async fn service_over(store: Arc<dyn Store>, env: &[(&str, &str)], tokens: &[TokenEntry]) -> Service {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let settings = Settings::resolve(None, env, Defaults { home: PathBuf::from("/h") }).unwrap();
     let admission = Admission::new(Arc::new(Languages), settings.default_language, settings.limits);
@@ -89,7 +96,7 @@ pub async fn service_with(env: &[(&str, &str)], tokens: &[TokenEntry]) -> Servic
         waiting: settings.max_pending,
         waiting_bytes: settings.max_pending_bytes,
     };
-    let ledger = Arc::new(Ledger::open(admission, capacity, Arc::new(MemoryStore::new())).await.unwrap());
+    let ledger = Arc::new(Ledger::open(admission, capacity, store).await.unwrap());
     let listeners = listen(&["127.0.0.1".parse().unwrap()], 0).await.unwrap();
     let address = listeners.addresses()[0];
     let shutdown = Shutdown::new();

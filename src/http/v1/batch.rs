@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::document::{Head, total};
+use super::judged::Counts;
 use super::openapi::schemas;
 use super::{PREFIX, decode, problem, query, verdict};
 use crate::http::places::Waits;
@@ -81,6 +82,10 @@ struct Summary {
     wall_us: Option<u64>,
     cpu_us: Option<u64>,
     memory_bytes: Option<u64>,
+    /// How many of its tests; null where it has none.
+    passed: Option<usize>,
+    failed: Option<usize>,
+    not_run: Option<usize>,
 }
 
 /// `POST /v1/submissions:batch`.
@@ -185,6 +190,7 @@ async fn ended(client: &Client, ids: &[JobId], patience: Duration) {
 fn summary(submission: &Submission) -> Summary {
     let report = &submission.report;
     let how = report.as_ref().map(verdict::ending);
+    let counts = report.as_ref().and_then(Counts::of);
     let seen = || report.iter().flat_map(|report| report.compile.iter().chain(&report.runs)).map(|step| &step.evidence);
     let step = report.as_ref().zip(how.as_ref()).and_then(|(report, how)| how.step?.of(report));
     Summary {
@@ -195,6 +201,9 @@ fn summary(submission: &Submission) -> Summary {
         wall_us: total(seen().map(|seen| seen.elapsed.map(|t| t.0))),
         cpu_us: total(seen().map(|seen| seen.cpu_time.map(|t| t.0))),
         memory_bytes: seen().filter_map(|seen| seen.memory_peak.map(|b| b.0)).max(),
+        passed: counts.map(|counts| counts.passed),
+        failed: counts.map(|counts| counts.failed),
+        not_run: counts.map(|counts| counts.not_run),
     }
 }
 

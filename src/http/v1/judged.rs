@@ -14,9 +14,27 @@ use crate::model::{About, Collected, JobReport, NotCollected, StepReport, Verdic
 #[schemars(rename = "TestsShown")]
 pub struct Tests<'a> {
     tests: Vec<Test<'a>>,
-    passed: usize,
-    failed: usize,
-    not_run: usize,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// How many tests ended how.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestCounts")]
+pub struct Counts {
+    pub passed: usize,
+    pub failed: usize,
+    pub not_run: usize,
+}
+
+impl Counts {
+    /// Those of a report; `None` where the client gave no tests, or none is known of.
+    pub fn of(report: &JobReport) -> Option<Self> {
+        let About { runs, .. } = report.about.as_ref().filter(|about| about.tests)?;
+        let passed = report.runs.iter().filter(|run| run.verdict == Verdict::Ok).count();
+        let done = report.runs.len();
+        Some(Self { passed, failed: done - passed, not_run: runs.len().saturating_sub(done) })
+    }
 }
 
 /// One test: what its run has, or that there was none.
@@ -86,13 +104,11 @@ pub fn ran<'a>(report: &'a JobReport, run: &StepReport, number: usize, slots: &m
 
 /// The tests of a report; `None` where the client gave none, or none is known of.
 pub fn tests<'a>(report: &'a JobReport, slots: &mut Slots) -> Option<Tests<'a>> {
-    let About { runs, .. } = report.about.as_ref().filter(|about| about.tests)?;
-    let tests = runs.iter().enumerate().map(|(number, beside)| {
+    let counts = Counts::of(report)?;
+    let runs = report.about.iter().flat_map(|about| &about.runs);
+    let tests = runs.enumerate().map(|(number, beside)| {
         let done = report.runs.get(number).map(|run| Run::Done(Box::new(ran(report, run, number, slots))));
         Test { name: beside.name.as_deref(), run: done.unwrap_or(Run::Not { verdict: NOT_RUN, limit: None }) }
     });
-    let tests = tests.collect();
-    let passed = report.runs.iter().filter(|run| run.verdict == Verdict::Ok).count();
-    let done = report.runs.len();
-    Some(Tests { tests, passed, failed: done - passed, not_run: runs.len().saturating_sub(done) })
+    Some(Tests { tests: tests.collect(), counts })
 }

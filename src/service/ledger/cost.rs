@@ -18,6 +18,6 @@ impl Ledger {
     pub(super) fn settle(&self, ended: &Submission) {
         let (Some(begun), Some(end)) = (ended.started_at, ended.completed_at) else { return };
         self.charge(ended.id, end.duration_since(begun).unwrap_or_default().as_secs());
-        self.queue.done();
+        self.queue.done(ended.id);
     }
 }

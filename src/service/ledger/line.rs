@@ -40,7 +40,7 @@ impl Ledger {
                 never = self.fill_again() => match never {},
             };
             let Some((start, cancel, feed)) = self.start(id) else {
-                self.queue.done();
+                self.queue.done(id);
                 continue;
             };
             self.watchers.tell(id);

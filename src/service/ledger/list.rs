@@ -23,7 +23,8 @@ pub struct Page {
 
 impl Ledger {
     /// The newest submissions of an owner, or of everybody without one, before this place, in this state if one is named:
-    /// no more than `most`, and perhaps fewer where there are more on the next page.
+    /// no more than `most`, and perhaps fewer where there are more on the next page. Gives way to others after each batch that it
+    /// reads, so that no thread is kept busy by one who looks for little among much.
     ///
     /// # Errors
     /// Those of reading the store.
@@ -55,6 +56,7 @@ impl Ledger {
                 page.next = (!ends).then_some(last);
                 return Ok(page);
             }
+            tokio::task::yield_now().await;
         }
     }
 

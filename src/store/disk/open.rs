@@ -14,6 +14,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, Error, StorageBackend, StorageError};
 use thiserror::Error;
 
+use super::read::Snapshot;
 use super::unsynced::Unsynced;
 use super::upgrade::{self, Format, STEPS, Step};
 
@@ -214,6 +215,15 @@ pub(super) fn bring_up(database: &Database, path: &Path, steps: &[Step]) -> Resu
             tracing::info!("the store is brought from format {found} to {known}");
             upgrade::upgrade(database, found, steps).map_err(database_error("brought to this version", path))
         }
+    }
+}
+
+/// Nothing that waits may be lost in silence: where the record of one of them cannot be understood, nobody starts.
+pub(super) fn sound_line(database: &Database, path: &Path) -> Result<(), OpenError> {
+    let found = Snapshot::of(database).and_then(|snapshot| snapshot.damaged()).map_err(database_error("read", path))?;
+    match found {
+        None => Ok(()),
+        Some(id) => Err(damaged(path, format!("what is kept of submission {id}, which waits, cannot be understood"))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading, beside the writer: every answer comes from the last transaction that is known to be durable. The writer opens
 //! it for reading and hands it out until the next one is: so whatever becomes of that one, redb leaves these pages alone.
 
-use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTableMetadata, TableError};
+use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableError};
 use serde::de::DeserializeOwned;
 
 use super::change::known;
@@ -72,6 +72,19 @@ impl Snapshot {
             line.push(self.record(id)?.ok_or(StoreError::Damaged(id))?.kept(id));
         }
         Ok(line)
+    }
+
+    /// The first of what has not ended whose record cannot be understood.
+    pub(super) fn damaged(&self) -> Result<Option<JobId>, Error> {
+        let (line, records) = (self.0.open_table(LINE)?, self.0.open_table(SUBMISSIONS)?);
+        for entry in line.iter()? {
+            let id = JobId::of(entry?.1.value());
+            let sound = |bytes: &[u8]| decode::<Record>(id, bytes).is_ok();
+            if !records.get(id.number())?.is_some_and(|bytes| sound(bytes.value())) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// What lies in the tables of arrivals and of owners without a record, or with one of another place, names nothing any

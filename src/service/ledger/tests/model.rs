@@ -135,6 +135,11 @@ impl<S: Shelf> Scene<S> {
         self.unended().into_iter().filter(|id| self.known[id].running).collect()
     }
 
+    /// How much there is of an owner that has not ended.
+    fn there(&self, owner: usize) -> usize {
+        self.unended().iter().filter(|id| self.known[id].owner == owner).count()
+    }
+
     /// What waits of an owner, in the queue (`queued`) or behind it.
     fn waits_of(&self, owner: usize, queued: bool) -> Vec<JobId> {
         let waits = self.waits().into_iter();
@@ -142,8 +147,10 @@ impl<S: Shelf> Scene<S> {
     }
 
     /// Of the first in the queue of each owner (`queued`), or behind it, the one that may start first; of several the oldest.
-    fn earliest(&self, queued: bool) -> Option<JobId> {
-        let each = (0..SHARES.len()).filter_map(|owner| {
+    /// Only of those owners of whom so many are in the queue at most.
+    fn earliest(&self, queued: bool, most: usize) -> Option<JobId> {
+        let few = |owner: &usize| self.waits_of(*owner, true).len() <= most;
+        let each = (0..SHARES.len()).filter(few).filter_map(|owner| {
             let first = *self.waits_of(owner, queued).first()?;
             let before = if queued { 0 } else { self.waits_of(owner, true).len() };
             let start = self.next[owner].max(self.now) + STEP / SHARES[owner].1 * u32::try_from(before).unwrap();
@@ -152,10 +159,12 @@ impl<S: Shelf> Scene<S> {
         each.min().map(|(.., first)| first)
     }
 
-    /// Every free place of the queue is taken at once.
+    /// Every free place of the queue is taken at once; the last of several by those alone of whom nothing is in the queue.
     fn fill(&mut self) {
-        while self.waits().iter().filter(|id| self.known[id].queued).count() < self.queue {
-            let Some(next) = self.earliest(false) else { return };
+        loop {
+            let free = self.queue - self.waits().iter().filter(|id| self.known[id].queued).count();
+            let most = if free == 1 && self.queue > 1 { 0 } else { usize::MAX };
+            let Some(next) = (free > 0).then(|| self.earliest(false, most)).flatten() else { return };
             self.of(next).queued = true;
         }
     }
@@ -228,9 +237,12 @@ impl<S: Shelf> Scene<S> {
             }
             None => {
                 let id = answer.unwrap();
-                if self.unended().is_empty() {
+                if self.there(owner) == 0 {
                     // What was run while there was nobody else is held against nobody.
-                    self.now = self.next.into_iter().fold(self.now, u32::max);
+                    let others = (0..SHARES.len()).filter(|other| self.there(*other) > 0);
+                    let at = others.map(|other| self.next[other].max(self.now).saturating_sub(STEP / SHARES[other].1));
+                    let all = self.next.into_iter().max().unwrap();
+                    self.now = self.now.max(at.min().unwrap_or(all));
                 }
                 self.all.push(id);
                 self.known.insert(id, Known { owner, ..Known::default() });
@@ -244,7 +256,7 @@ impl<S: Shelf> Scene<S> {
     }
 
     async fn take(&mut self) {
-        let Some(first) = self.earliest(true) else {
+        let Some(first) = self.earliest(true, usize::MAX) else {
             assert!(self.ledger.queue.is_empty());
             return;
         };
@@ -342,7 +354,9 @@ impl<S: Shelf> Scene<S> {
             }
         }
         let stats = self.ledger.stats();
-        assert_eq!((stats.queued, stats.running), (waits.len().min(self.queue), self.runs().len()));
+        let queued = waits.iter().filter(|id| self.known[id].queued).count();
+        assert!(queued >= waits.len().min(self.queue.max(2) - 1), "{queued} of {} in {}", waits.len(), self.queue);
+        assert_eq!((stats.queued, stats.running), (queued, self.runs().len()));
         assert_eq!((stats.pending, stats.submissions), (waits.len() - stats.queued, self.all.len() as u64));
     }
 }

@@ -2,7 +2,7 @@
 
 use redb::{Builder, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::super::tables::{ARRIVALS, FORMAT, META};
+use super::super::tables::{ARRIVALS, FORMAT, META, SUBMISSIONS};
 use super::super::upgrade::{Format, format, upgrade};
 use super::*;
 
@@ -88,6 +88,42 @@ async fn a_damaged_file_is_not_opened_and_never_replaced() {
         assert!(why.contains("is damaged (") && why.contains("move it away"), "{name}: {why}");
         // The database may tidy up in a file that it takes for one of its own.
         assert!(fs::metadata(disk.file()).unwrap().len() >= bytes.len() as u64, "{name}");
+    }
+}
+
+/// What waits is neither run nor dropped where its record cannot be understood: nobody starts, and the file stays as it is.
+#[tokio::test]
+async fn a_record_of_what_waits_that_cannot_be_understood_stops_the_start() {
+    type Break = fn(&WriteTransaction, u128);
+    let breaks: [(&str, Break); 2] = [
+        ("no record", |transaction, id| drop(transaction.open_table(SUBMISSIONS).unwrap().remove(id).unwrap())),
+        ("another form", |transaction, id| {
+            drop(transaction.open_table(SUBMISSIONS).unwrap().insert(id, &b"\x81\xa5place\xc3"[..]).unwrap());
+        }),
+    ];
+    for (name, damage) in breaks {
+        let (mut disk, ended, waiting) = closed().await;
+        let change = |disk: &Disk, id: JobId| {
+            let database = Builder::new().open(disk.file()).unwrap();
+            let transaction = database.begin_write().unwrap();
+            damage(&transaction, id.number());
+            transaction.commit().unwrap();
+        };
+        // That of one that has ended is for whoever asks for it.
+        change(&disk, ended.submission.id);
+        let store = disk.open_as(how()).unwrap();
+        assert_eq!(store.line(0, 9).await.unwrap().len(), 1, "{name}");
+        store.close().await.unwrap();
+        let id = waiting.submission.id;
+        change(&disk, id);
+        for _ in 0..2 {
+            let why = refusal(&mut disk);
+            let words = format!("submissions.redb is damaged (what is kept of submission {id}, which waits, cannot be");
+            assert!(
+                why.contains(&words) && why.ends_with("move it away to begin with an empty store"),
+                "{name}: {why}"
+            );
+        }
     }
 }
 
