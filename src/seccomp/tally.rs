@@ -100,6 +100,15 @@ impl Tally {
             Answer::Allow => line(Fate::Allowed, group, why),
             Answer::Errno(EPERM) => line(Fate::Refused, group, why),
             Answer::Errno(ENOSYS) => line(Fate::Unknown, group, why),
+            // What libseccomp made of the rules is seen by what came of the call.
+            Answer::Undecided => {
+                let fate = match call.end {
+                    trace::End::Returned(-1) => Fate::Refused,
+                    trace::End::Returned(-38) => Fate::Unknown,
+                    _ => Fate::Allowed,
+                };
+                line(fate, group, why)
+            }
             // No profile of ours has others.
             other => line(Fate::Refused, group, format!("{other}: {why}")),
         }

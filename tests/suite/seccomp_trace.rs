@@ -120,6 +120,8 @@ fn every_call_is_told_with_what_became_of_it(runtime: Runtime) {
         ("mincore", vec![line("unknown", None, 1)]),
         ("600", vec![line("unknown", None, 1)]),
         ("execve", vec![line("allowed", None, 1)]),
+        // What libc asks of it before main, both times, by rules of several arguments.
+        ("prlimit64", vec![line("allowed", Some("0x0"), 2)]),
         ("kill", vec![line("allowed", None, 1)]),
     ] {
         let mut seen = lines(run, name);
