@@ -98,8 +98,8 @@ pub struct Plan<'a> {
     pub core: u64,
     /// The filter of system calls.
     pub seccomp: LinuxSeccomp,
-    /// The same filter as crun compiled it for an earlier container, in base64: an annotation that spares it the work.
-    /// What `seccomp` says stays in the bundle to be read.
+    /// The filter as crun compiled it for an earlier container, in base64: an annotation that spares it the work. It counts in
+    /// place of the rules of `seccomp`.
     pub compiled_filter: Option<&'a str>,
     /// The container's root file system, the init in it, seen by the service. No other live container has it.
     pub rootfs: &'a Path,

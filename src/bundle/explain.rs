@@ -237,18 +237,11 @@ impl Page {
             &format!("{} names refused with EPERM", names("SCMP_ACT_ERRNO")),
             "`casemate seccomp explain SYSCALL` names the attack, and the test that shows it.",
         );
-        if let Some(annotations) = value["annotations"].as_object() {
-            for name in annotations.keys() {
-                let why = match name.as_str() {
-                    super::COMPILED_FILTER => {
-                        "crun takes the filter from here as it compiled it for an earlier container; the profile above stays \
-                         to be read."
-                    }
-                    _ => NO_REASON,
-                };
-                self.part(&format!("annotation {name}"), why);
-            }
-        }
+        self.part(
+            "compiled once, under crun",
+            "crun compiles these rules for the first container of a profile. Later ones are handed the result (annotation \
+             run.oci.seccomp_bpf_data), and no rules beside it: should that not be taken, nothing would be allowed.",
+        );
     }
 
     fn absent(&mut self, value: &Value) {
@@ -314,7 +307,7 @@ pub(super) mod tests {
             start_up,
             core: 1,
             seccomp: Profiles::load(None).unwrap().get(&ahead.profile).unwrap().to_oci().unwrap(),
-            compiled_filter: Some("x"),
+            compiled_filter: None,
             rootfs: Path::new("/stage/roots/1"),
             code: Some(Path::new("/stage/jobs/c1/code")),
             code_writable: writable,

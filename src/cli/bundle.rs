@@ -16,9 +16,7 @@ use crate::host::provision::{CgroupLayout, cgroup_layout};
 use crate::host::rlimits::{NO_CORE, core_limit};
 use crate::host::stage::Stage;
 use crate::model::StepKind;
-use crate::runtime::{Kind, find};
 use crate::seccomp::{DOCKER_DEFAULT, Policy};
-use crate::server;
 use crate::worker::{PER_CONTAINER, Previewed, preview};
 
 /// What to show, and of what.
@@ -61,13 +59,12 @@ fn show(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     };
     let patches = settings.limits.get(&language.name).cloned().unwrap_or_default();
     let stage = Stage::place(&[&settings.home, &settings.images])?;
-    let (runtime, ..) = find(server::wanted(settings.runtime), settings.runtime_path.as_deref())?;
     let v2 = matches!(cgroup_layout()?, CgroupLayout::V2 { .. });
     // Root gives the service what it was itself denied (`host::rlimits`).
     let core = if launch.who.service { NO_CORE } else { core_limit()? };
     let step = (language, kind, &patches);
     let Previewed { spec, limits, profile } =
-        preview(step, !arguments.cold, &definitions.profiles, &stage, (v2, runtime == Kind::Crun, core))?;
+        preview(step, !arguments.cold, &definitions.profiles, &stage, (v2, core))?;
     let mut out = std::io::stdout().lock();
     if arguments.explain {
         out.write_all(explain(&spec, &limits).as_bytes())?;

@@ -84,18 +84,28 @@ impl Profile {
     /// # Errors
     /// When `oci-spec` misses a value, which is a mistake in this file.
     pub fn to_oci(&self) -> Result<LinuxSeccomp, OciSpecError> {
-        let arch = if cfg!(target_arch = "aarch64") { Arch::ScmpArchAarch64 } else { Arch::ScmpArchX86_64 };
         let mut syscalls = Vec::new();
         for rule in &self.rules {
             for conditions in rule.alternatives() {
                 syscalls.push(to_oci(rule, &conditions)?);
             }
         }
+        let mut all = Self::without_rules()?;
+        all.set_syscalls(Some(syscalls));
+        Ok(all)
+    }
+
+    /// What stands beside any of these filters where the runtime is handed it compiled: nothing is allowed, should it not
+    /// take that.
+    ///
+    /// # Errors
+    /// As [`Profile::to_oci`].
+    pub fn without_rules() -> Result<LinuxSeccomp, OciSpecError> {
+        let arch = if cfg!(target_arch = "aarch64") { Arch::ScmpArchAarch64 } else { Arch::ScmpArchX86_64 };
         LinuxSeccompBuilder::default()
             .default_action(LinuxSeccompAction::ScmpActErrno)
             .default_errno_ret(ENOSYS)
             .architectures(vec![arch])
-            .syscalls(syscalls)
             .build()
     }
 
