@@ -5,3 +5,13 @@ pub mod provision;
 pub mod rlimits;
 pub mod stage;
 pub mod userns;
+
+use std::sync::LazyLock;
+
+/// How many processors this process may use, as it was when this was asked for first: to find out reads several files of
+/// the kernel's.
+#[must_use]
+pub fn processors() -> usize {
+    static PROCESSORS: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+    *PROCESSORS
+}

@@ -1,5 +1,6 @@
 //! Takes jobs from the ledger and runs each step of each in a container of its own.
 
+mod ahead;
 mod artefact;
 mod blueprint;
 mod cache;

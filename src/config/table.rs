@@ -161,7 +161,7 @@ const SERVICE: &[Row] = &[
     ),
     row!(
         "pool.most",
-        Preset::Text("4"),
+        Preset::Text("24"),
         "a whole number, 0 to 64",
         "Containers of each language and step that wait for jobs at most. 0 for this and `pool.least` makes every container when its job comes.",
         |s, raw| s.pool_most = whole(raw, 0, 64)?
@@ -170,7 +170,7 @@ const SERVICE: &[Row] = &[
         "pool.memory_mib",
         Preset::Text("512"),
         "MiB, 0 to 1048576",
-        "Memory of all containers that wait for jobs together: while they have had as much, none is made.",
+        "Memory of all containers that wait for jobs together: while they have had as much, none is made; nor one of a language and step that has half of it.",
         |s, raw| s.pool_memory = Bytes::mib(within(raw, 0, 1_048_576)?)
     ),
     row!(

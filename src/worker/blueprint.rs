@@ -114,8 +114,9 @@ impl Blueprint {
         self
     }
 
-    /// Whether a container of this kind serves a step that may use `limits` and is captured in `streams`.
-    pub(super) fn suits(&self, language: &str, kind: StepKind, limits: &Limits, streams: Streams) -> bool {
-        self.kind == kind && self.language == language && self.streams == streams && self.limits == *limits
+    /// Whether a container of this kind serves where `wanted` is asked for: one of the same step under the same limits.
+    pub(super) fn serves_as(&self, wanted: &Self) -> bool {
+        let Self { language, kind, limits, streams, .. } = wanted;
+        self.kind == *kind && self.language == *language && self.streams == *streams && self.limits == *limits
     }
 }

@@ -4,18 +4,20 @@
 //! fillers make what the next job is likely to miss at any time, everything else while jobs leave two processors free: one
 //! for making it, and one on which a job's processes and the service can meet.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::Sandbox;
 use super::blueprint::Blueprint;
 use super::launch::Waiting;
-use crate::model::{Bytes, Limits, StepKind, Streams};
+use crate::host::processors;
+use crate::model::{Bytes, StepKind};
 
 /// How many containers of a kind wait, and how much memory all of them may hold.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +60,8 @@ pub(super) struct Reserve {
     bounds: Bounds,
     traffic: Arc<Traffic>,
     processors: usize,
+    /// Those that make containers ahead for the next runs of their own jobs.
+    turns: Semaphore,
 }
 
 #[derive(Debug)]
@@ -105,12 +109,9 @@ impl Reserve {
             asked: None,
             rests_until: None,
         };
-        Self {
-            shelves: Mutex::new(kinds.into_iter().map(shelf).collect()),
-            bounds,
-            traffic: Arc::default(),
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
-        }
+        let processors = processors();
+        let shelves = Mutex::new(kinds.into_iter().map(shelf).collect());
+        Self { shelves, bounds, traffic: Arc::default(), processors, turns: Semaphore::new(processors) }
     }
 
     /// Says that a job is under way.
@@ -119,18 +120,12 @@ impl Reserve {
         Busy(Arc::clone(&self.traffic))
     }
 
-    /// A container that suits, if one waits. `warm` is whether the job can be told to one that runs already.
-    pub(super) fn take(
-        &self,
-        language: &str,
-        kind: StepKind,
-        (limits, streams): (&Limits, Streams),
-        warm: bool,
-    ) -> Option<Waiting> {
+    /// A container that serves as one of this kind would, if one waits. `warm` is whether the job can be told to one in which
+    /// something runs already.
+    pub(super) fn take(&self, wanted: &Blueprint, warm: bool) -> Option<Waiting> {
         let mut shelves = self.lock();
-        let suits = |shelf: &&mut Shelf| {
-            shelf.blueprint.suits(language, kind, limits, streams) && (warm || shelf.blueprint.ahead.warm.is_none())
-        };
+        let suits =
+            |shelf: &&mut Shelf| shelf.blueprint.serves_as(wanted) && (warm || shelf.blueprint.ahead.warm.is_none());
         let shelf = shelves.iter_mut().find(suits)?;
         shelf.taken += 1;
         shelf.demand = shelf.demand.max(shelf.taken);
@@ -140,12 +135,31 @@ impl Reserve {
             if first.is_well() {
                 break Some(first);
             }
+            let Blueprint { language, kind, .. } = wanted;
             tracing::warn!("a container of {language} ({kind:?}) ended while it waited: {}", first.last_words());
             tokio::spawn(first.remains.clear());
         };
         drop(shelves);
         self.traffic.changed.notify_one();
         found
+    }
+
+    /// Waits until a container may be made ahead for a job that is under way. Fair; over when what it gives is dropped.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
+    /// Takes back one that was not used; gives it on where no shelf wants it.
+    pub(super) fn put_back(&self, waiting: Waiting) -> Option<Waiting> {
+        let mut shelves = self.lock();
+        let own = |shelf: &&mut Shelf| Arc::ptr_eq(&shelf.blueprint, &waiting.blueprint);
+        let Some(shelf) = shelves.iter_mut().find(own) else { return Some(waiting) };
+        shelf.taken = shelf.taken.saturating_sub(1);
+        if shelf.lacks(self.bounds) == 0 {
+            return Some(waiting);
+        }
+        shelf.waiting.push_front(waiting);
+        None
     }
 
     /// Makes what the shelves lack until `stop`. Several may do so at once.
@@ -215,22 +229,22 @@ impl Reserve {
                 shelf.taken = 0;
             }
         }
-        let lacks = |shelf: &Shelf| shelf.wanted(self.bounds).saturating_sub(shelf.waiting.len() + shelf.making);
-        let lacking = shelves.iter().enumerate().filter(|(_, shelf)| shelf.rests_until.is_none_or(|until| until < now));
+        let rested = |shelf: &Shelf| shelf.rests_until.is_none_or(|until| until < now);
+        let lacks = |at: &usize| shelves[*at].lacks(self.bounds);
+        let mut lacking: Vec<usize> = (0..shelves.len()).filter(|at| rested(&shelves[*at]) && lacks(at) > 0).collect();
         // Asked for last, then lacking most.
-        let first = lacking.filter(|(_, shelf)| lacks(shelf) > 0).max_by_key(|(_, shelf)| (shelf.asked, lacks(shelf)));
-        let Some((at, shelf)) = first else { return Next::Wait(REST) };
+        lacking.sort_by_key(|at| Reverse((shelves[*at].asked, lacks(at))));
+        let Some(first) = lacking.first().map(|at| &shelves[*at]) else { return Next::Wait(REST) };
         // What the next job would miss is made in any case, now or when its job is there.
-        let missed = shelf.waiting.is_empty() && shelf.asked.is_some_and(|asked| now.duration_since(asked) < AGAIN);
+        let missed = first.waiting.is_empty() && first.asked.is_some_and(|asked| now.duration_since(asked) < AGAIN);
         let jobs = self.traffic.busy.load(Ordering::Relaxed) > 0;
         if !missed && jobs && in_the_way(runnable(), self.processors) {
             return Next::Wait(SOON);
         }
-        let held: u64 =
-            shelves.iter_mut().flat_map(|shelf| &mut shelf.waiting).filter_map(Waiting::memory).map(|b| b.0).sum();
-        if held >= self.bounds.memory.0 {
+        let held: Vec<u64> = shelves.iter_mut().map(Shelf::held).collect();
+        let Some(at) = lacking.into_iter().find(|at| has_room(&held, *at, self.bounds.memory)) else {
             return Next::Wait(REST);
-        }
+        };
         let shelf = &mut shelves[at];
         shelf.making += 1;
         let blueprint = Arc::clone(&shelf.blueprint);
@@ -242,6 +256,12 @@ impl Reserve {
     fn lock(&self) -> MutexGuard<'_, Vec<Shelf>> {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether there is memory for one more of the kind `at`, when each holds so much. One kind may have half of all, so that a
+/// burst of it leaves room for the others.
+fn has_room(held: &[u64], at: usize, memory: Bytes) -> bool {
+    held.iter().sum::<u64>() < memory.0 && held[at] * 2 < memory.0
 }
 
 /// Whether a container that is made now would take a processor from jobs. Those that sleep do not count.
@@ -257,6 +277,16 @@ fn runnable() -> Option<usize> {
 }
 
 impl Shelf {
+    /// How many are neither there nor being made.
+    fn lacks(&self, bounds: Bounds) -> usize {
+        self.wanted(bounds).saturating_sub(self.waiting.len() + self.making)
+    }
+
+    /// Memory of those that wait, as far as it is known, in bytes.
+    fn held(&mut self) -> u64 {
+        self.waiting.iter_mut().filter_map(Waiting::memory).map(|bytes| bytes.0).sum()
+    }
+
     fn wanted(&self, bounds: Bounds) -> usize {
         let on_demand = self.blueprint.ahead.warm.as_ref().is_some_and(|kit| kit.on_demand);
         let least = if on_demand { 0 } else { bounds.least };
@@ -267,6 +297,23 @@ impl Shelf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_kind_leaves_half_of_the_memory_to_the_others() {
+        // Held by each kind, the kind that lacks one, all memory, whether it is made.
+        for (held, at, memory, expected) in [
+            ([0, 0], 0, 10, true),
+            ([4, 0], 0, 10, true),
+            ([5, 0], 0, 10, false),
+            ([5, 0], 1, 10, true),
+            ([5, 4], 1, 10, true),
+            ([5, 5], 1, 10, false),
+            ([8, 2], 1, 10, false),
+            ([0, 0], 0, 0, false),
+        ] {
+            assert_eq!(has_room(&held, at, Bytes(memory)), expected, "{held:?} {at} {memory}");
+        }
+    }
 
     #[test]
     fn nothing_is_made_where_it_would_take_a_processor_from_a_job() {

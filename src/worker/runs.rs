@@ -3,13 +3,16 @@
 //! What a run printed is compared as it comes. Of what all of them print together only so much is kept, so that many tests
 //! with much output take no more memory than one.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::ahead::Ahead;
 use super::capture::{Live, Stream};
 use super::checker::Prepared;
 use super::collect::Tmp;
 use super::error::StepError;
+use super::launch::Waiting;
 use super::sandbox::{Here, Subject};
 use super::step::Handover;
 use super::workdir::CodeFile;
@@ -27,8 +30,9 @@ pub struct TestBounds {
     pub wall: Duration,
 }
 
-/// Containers that are cleared away while the next test runs. More would be in its way.
-const BEHIND: usize = 2;
+/// Containers that are cleared away while the next tests run. To take one down is mostly waiting for the kernel, which takes
+/// longer than a short run.
+const BEHIND: usize = 8;
 
 impl Here<'_> {
     /// Carries them out, and puts what became of them into the report.
@@ -38,6 +42,20 @@ impl Here<'_> {
         plan: &StepPlan,
         files: &[CodeFile],
         report: &mut JobReport,
+    ) -> Result<(), StepError> {
+        let mut ahead = Ahead::default();
+        let done = self.each(subject, plan, files, report, &mut ahead).await;
+        ahead.give_back(self.sandbox, self.leftovers);
+        done
+    }
+
+    async fn each(
+        &mut self,
+        subject: Subject<'_>,
+        plan: &StepPlan,
+        files: &[CodeFile],
+        report: &mut JobReport,
+        ahead: &mut Ahead,
     ) -> Result<(), StepError> {
         let (job, bounds) = (self.job, self.sandbox.tests);
         let mut room = job.several.map_or(u64::MAX, |_| bounds.output.0);
@@ -62,10 +80,18 @@ impl Here<'_> {
                 report.outcome = Outcome::OutOfTime(WallTime::from_duration(bounds.wall));
                 return Ok(());
             }
-            let own = run.test.args.as_deref().map(|args| with_args(subject.language, job, args));
-            let plan = own.as_ref().unwrap_or(plan);
-            let handover = Handover { stdin: &run.stdin, keep: room, ..Handover::of(plan, files) };
-            let Done { mut step, tmp, printed } = self.run(subject, run, &handover).await?;
+            let own = self.plan(subject, plan, run);
+            let handover = Handover { stdin: &run.stdin, keep: room, ..Handover::of(&own, files) };
+            let waiting = match ahead.next().await {
+                Some(waiting) => waiting,
+                None => self.sandbox.supply(&self.order(subject, StepKind::Run, &run.limits, &handover)?).await?,
+            };
+            while let Some(next) = job.runs.get(number + 1 + ahead.len()).filter(|_| ahead.len() < self.deep()) {
+                let plan = self.plan(subject, plan, next);
+                let order = self.order(subject, StepKind::Run, &next.limits, &Handover::of(&plan, files))?;
+                ahead.place(self.sandbox, order);
+            }
+            let Done { mut step, tmp, printed } = self.run(waiting, run, &handover).await?;
             let beside = report.about.as_mut().and_then(|about| about.runs.get_mut(number));
             if let (Some(tmp), Some(beside)) = (tmp, beside) {
                 beside.files = tmp.collect(&job.collect, collected).await;
@@ -94,12 +120,23 @@ impl Here<'_> {
         Ok(())
     }
 
-    /// One of them.
-    async fn run(&mut self, subject: Subject<'_>, run: &Run, handover: &Handover<'_>) -> Result<Done, StepError> {
+    /// Of how many runs the containers are made ahead. Whoever wants to see all that a program does is in no hurry.
+    fn deep(&self) -> usize {
+        if self.job.watched.is_nothing() { self.sandbox.stock.reserve.fillers() } else { 0 }
+    }
+
+    /// What is run: the job's command, or the same with arguments of the run's own.
+    fn plan<'p>(&self, subject: Subject<'_>, plan: &'p StepPlan, run: &Run) -> Cow<'p, StepPlan> {
+        let own = run.test.args.as_deref().map(|args| with_args(subject.language, self.job, args));
+        own.map_or(Cow::Borrowed(plan), Cow::Owned)
+    }
+
+    /// One of them, in this container.
+    async fn run(&mut self, waiting: Waiting, run: &Run, handover: &Handover<'_>) -> Result<Done, StepError> {
         let live = self.live;
         let mut judge = Judge::of(run);
         if let Judge::None = judge {
-            let (step, tmp) = self.step(subject, StepKind::Run, &run.limits, handover, live).await?;
+            let (step, tmp) = self.carry_out(waiting, StepKind::Run, handover, live).await?;
             return Ok(Done { step, tmp, printed: None });
         }
         let shared = Mutex::new(&mut judge);
@@ -112,7 +149,7 @@ impl Here<'_> {
             }
         };
         let live = Live { told: Some(&seen), ..live };
-        let (step, tmp) = self.step(subject, StepKind::Run, &run.limits, handover, live).await?;
+        let (step, tmp) = self.carry_out(waiting, StepKind::Run, handover, live).await?;
         Ok(match judge {
             Judge::None => Done { step, tmp, printed: None },
             Judge::Checker(printed) => Done { step, tmp, printed: Some(printed) },

@@ -15,6 +15,7 @@ use super::capture::{Live, Stream};
 use super::collect::{CollectBounds, Tmp};
 use super::error::StepError;
 use super::filters::Filters;
+use super::launch::Waiting;
 use super::remains::Remains;
 use super::reserve::{Bounds, Busy, Reserve};
 use super::runs::TestBounds;
@@ -28,7 +29,8 @@ use crate::host::stage::Stage;
 use crate::language::{Language, Languages, Program, StepPlan};
 use crate::metrics::Work;
 use crate::model::{
-    About, Beside, Bytes, Fault, Job, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict, Watched,
+    About, Beside, Bytes, Fault, Job, JobId, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict,
+    Watched,
 };
 use crate::runtime::Runtime;
 use crate::runtime::reaper::Reaper;
@@ -106,7 +108,7 @@ impl Stock {
 pub struct Leftovers {
     pub(super) containers: Vec<Remains>,
     /// Of tests before the last.
-    behind: JoinSet<()>,
+    pub(super) behind: JoinSet<()>,
     /// Until the report is with the ledger the job is under way, and nothing is made ahead in its way.
     busy: Option<Busy>,
 }
@@ -152,6 +154,22 @@ impl Sandbox {
         (report, leftovers)
     }
 
+    /// A container that waited for such a step, or else one made now.
+    pub(super) async fn supply(self: &Arc<Self>, order: &Order) -> Result<Waiting, StepError> {
+        // With 0 only the pattern keeps a crash from starting something outside, and somebody may change that.
+        if self.core == 0 {
+            rlimits::core_limit()?;
+        }
+        let Order { blueprint, shelved, warm, job } = order;
+        if let Some(waiting) = shelved.then(|| self.stock.reserve.take(blueprint, *warm)).flatten() {
+            self.stock.counts.hits.inc();
+            tracing::debug!(tag = %Tag::Exec(*job), "{:?}: a container waited for it", blueprint.kind);
+            return Ok(waiting);
+        }
+        self.stock.counts.misses.inc();
+        self.launch(blueprint).await
+    }
+
     /// Another try at what could not be removed.
     pub(super) fn tidy(&self) {
         match self.delegation.tidy() {
@@ -180,6 +198,18 @@ pub(super) struct Subject<'a> {
     pub(super) streams: Streams,
     /// Whether its runs have variables that a container made ahead has not.
     pub(super) own_env: bool,
+}
+
+/// The container that a step needs.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// As it is made where none waits.
+    blueprint: Arc<Blueprint>,
+    /// Whether one will do that waits for any job.
+    shelved: bool,
+    /// Whether the job can be told to one in which the interpreter runs already.
+    warm: bool,
+    job: JobId,
 }
 
 /// One job under way.
@@ -300,34 +330,46 @@ impl Here<'_> {
         handover: &Handover<'_>,
         live: Live<'_>,
     ) -> Result<(StepReport, Option<Tmp>), StepError> {
-        let (sandbox, Subject { language, streams, own_env }) = (self.sandbox, subject);
-        let name = &language.name;
-        // With 0 only the pattern keeps a crash from starting something outside, and somebody may change that.
-        if sandbox.core == 0 {
-            rlimits::core_limit()?;
-        }
+        let order = self.order(subject, kind, limits, handover)?;
+        let waiting = self.sandbox.supply(&order).await?;
+        self.carry_out(waiting, kind, handover, live).await
+    }
+
+    /// What the container has to be like in which a step is carried out.
+    pub(super) fn order(
+        &self,
+        subject: Subject<'_>,
+        kind: StepKind,
+        limits: &Limits,
+        handover: &Handover<'_>,
+    ) -> Result<Order, StepError> {
+        let Subject { language, streams, own_env } = subject;
         // A compiler's words are kept in their order; so what one route has compiled serves the others.
         let streams = if kind == StepKind::Compile { Streams::Merged } else { streams };
-        // A container that waits has its environment already.
-        let own_env = kind == StepKind::Run && own_env;
-        let watched = self.job.watched;
-        let ready = || sandbox.stock.reserve.take(name, kind, (limits, streams), handover.told.is_some());
-        // Nor can be told apart what a program that waits has done already.
-        let waiting = match if own_env || !watched.is_nothing() { None } else { ready() } {
-            Some(waiting) => {
-                sandbox.stock.counts.hits.inc();
-                tracing::debug!(tag = %Tag::Exec(self.job.id), "{kind:?}: a container waited for it");
-                waiting
-            }
-            None => {
-                sandbox.stock.counts.misses.inc();
-                let blueprint = Blueprint::of(language, kind, limits, streams, false);
-                let mut blueprint = blueprint.ok_or(StepError::Without("command"))?;
-                handover.env.clone_into(&mut blueprint.ahead.env);
-                let blueprint = if handover.files.is_empty() { blueprint.without_files() } else { blueprint };
-                sandbox.launch(&Arc::new(blueprint)).await?
-            }
-        };
+        let blueprint = Blueprint::of(language, kind, limits, streams, false);
+        let mut blueprint = blueprint.ok_or(StepError::Without("command"))?;
+        handover.env.clone_into(&mut blueprint.ahead.env);
+        let blueprint = if handover.files.is_empty() { blueprint.without_files() } else { blueprint };
+        // A container that waits has its environment already; nor can be told apart what a program that waits has done.
+        let of_its_own = kind == StepKind::Run && own_env || !self.job.watched.is_nothing();
+        Ok(Order {
+            blueprint: Arc::new(blueprint),
+            shelved: !of_its_own,
+            warm: handover.told.is_some(),
+            job: self.job.id,
+        })
+    }
+
+    /// One step, in this container.
+    pub(super) async fn carry_out(
+        &mut self,
+        waiting: Waiting,
+        kind: StepKind,
+        handover: &Handover<'_>,
+        live: Live<'_>,
+    ) -> Result<(StepReport, Option<Tmp>), StepError> {
+        let (sandbox, watched) = (self.sandbox, self.job.watched);
+        let language = waiting.blueprint.language.clone();
         let tracer = match watched {
             Watched::Nothing => None,
             all => Some(sandbox.watch(&waiting, all == Watched::All).await?),
@@ -342,7 +384,7 @@ impl Here<'_> {
             container.kill();
         }
         self.leftovers.containers.push(remains);
-        sandbox.stock.ran(name, kind, result.as_ref().ok());
+        sandbox.stock.ran(&language, kind, result.as_ref().ok());
         if let Some(tracer) = tracer {
             let calls = tracer.finish().await?;
             if let Ok(step) = &mut result {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
 use crate::cgroup::Leaf;
+use crate::host::processors;
 use crate::model::{CpuTime, Limits, Stop};
 use crate::sys::watch::watch;
 
@@ -50,7 +51,7 @@ impl Watchdog<'_> {
 
     /// Looks again at the earliest moment at which the rest could be used up, every processor busy.
     async fn cpu_used_up(&self) {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        let processors = processors() as u64;
         loop {
             // A clock that cannot be read now may be readable next time; the wall-clock limit stands meanwhile.
             let used = self.leaf.cpu_time().map_or(0, |t| t.0.saturating_sub(self.used_before.0));

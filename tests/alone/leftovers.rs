@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::support::machine::Place;
 use crate::support::scale::patience;
@@ -29,7 +30,17 @@ fn every_ending(client: Client) -> Vec<String> {
         ("java", program!("java/Hello.java")),
         ("java", "public class A { int x = \"\"; }"),
     ];
-    jobs.iter().map(|(language, code)| client.submit(language, code, Some("input"))).collect()
+    let mut ids: Vec<String> =
+        jobs.iter().map(|(language, code)| client.submit(language, code, Some("input"))).collect();
+    // Containers are made ahead for runs that then do not take place: of those kept for any job, and of the job's own.
+    for limits in [json!({}), json!({"run": {"wall_ms": 1400}})] {
+        let tests = [json!({"expected": "no"}), json!({}), json!({}), json!({})];
+        let body =
+            json!({"language": "python", "source": "pass", "tests": tests, "stop_on_failure": true, "limits": limits});
+        let reply = client.post("/v1/submissions", body.to_string().as_bytes()).json();
+        ids.push(reply["id"].as_str().unwrap_or_else(|| panic!("{reply}")).to_owned());
+    }
+    ids
 }
 
 fn short(runtime: Runtime) -> Settings {

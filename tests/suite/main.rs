@@ -9,6 +9,7 @@
 mod support;
 
 mod added_language;
+mod ahead;
 mod api;
 mod batch;
 mod bundle_command;
