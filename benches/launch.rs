@@ -51,6 +51,9 @@ fn main() {
     }
     let languages = ["python", "java", "c", "cpp"];
     let settings = Settings::new(runtime).limit(&languages, "RUN", "CPU_PERCENT", 100).set("CASEMATE_POOL__LEAST", 2);
+    // As docs/OPERATIONS.md says for a machine that is to be kept busy.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let settings = settings.set("MAX_WORKERS", processors * 2);
     let place = Place::alone();
     let server = Server::start_in(&settings, place.again());
     let other = against.map(|binary| Server::start_in(&settings.clone().binary(binary), place.again()));

@@ -73,6 +73,9 @@ const KINDS: [Kind; 8] = [
 /// Runs in a submission whose further runs are measured.
 const RUNS: u32 = 20;
 
+/// After each of them: containers for as many are made ahead, where two processors have nothing else to do.
+const REST: Duration = Duration::from_millis(400);
+
 pub fn measure(server: &Server, other: Option<&Server>, times: usize) -> Vec<Row> {
     let (client, other) = (server.client(), other.map(Server::client));
     let mut rows: Vec<Row> = KINDS.iter().map(|kind| one(client, other, kind, times)).collect();
@@ -87,9 +90,9 @@ fn further(client: Client, other: Option<Client>, times: usize) -> Row {
     let mut row = Row { name: "C, a further run of twenty", ours: Vec::new(), bare: Vec::new(), other: Vec::new() };
     let each = |client| {
         let one = tests(client, 1);
-        sleep(Duration::from_millis(80));
+        sleep(REST);
         let many = tests(client, RUNS);
-        sleep(Duration::from_millis(80));
+        sleep(REST);
         many.saturating_sub(one) / (RUNS - 1)
     };
     for turn in 0..times + 3 {

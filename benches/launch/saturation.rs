@@ -15,9 +15,9 @@ use crate::support::Server;
 pub fn measure(server: &Server, other: Option<&Server>, time: Duration) -> Vec<(&'static str, f64)> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let mut rates = vec![("bare python3 -c", bare(time, processors))];
-    rates.push(("casemate, asked every 5 ms", ours(server, time, processors * 2)));
-    rates.push(("casemate, /v1 and ?wait", waiting(server, time, processors * 2)));
-    rates.extend(other.map(|other| ("the other build, ?wait", waiting(other, time, processors * 2))));
+    rates.push(("casemate, asked every 5 ms", ours(server, time, processors * 4)));
+    rates.push(("casemate, /v1 and ?wait", waiting(server, time, processors * 4)));
+    rates.extend(other.map(|other| ("the other build, ?wait", waiting(other, time, processors * 4))));
     rates.extend(peers::crun(time, processors).map(|rate| ("crun run, same profile", rate)));
     rates.extend(peers::bubblewrap(time, processors).map(|rate| ("bubblewrap", rate)));
     rates.extend(peers::isolate(time, processors).map(|rate| ("isolate", rate)));
