@@ -1,15 +1,15 @@
 //! `GET /v1/submissions/{id}/events`: what real programs print is told while they run, to a reader of our own and to curl, and
 //! to who comes back after a crash of the service.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::sse::{self, Event, Events};
+use crate::support::follow::Reader;
+use crate::support::sse::{self, Event};
 use crate::support::{Client, Runtime, Server, Settings};
 use crate::{needs, support::Need, under_both_runtimes};
 
@@ -18,45 +18,6 @@ const TWICE: &str = "import time\nprint('first', flush=True)\ntime.sleep(2)\npri
 
 /// How much earlier than the end the first of it has to be there: most of the time in between.
 const BEFORE: Duration = Duration::from_millis(1500);
-
-struct Reader {
-    stream: TcpStream,
-    events: Events,
-}
-
-impl Reader {
-    fn open(client: Client, id: &str, last: Option<&str>) -> Self {
-        let mut stream = client.connect().expect("a connection");
-        let last = last.map(|last| format!("Last-Event-ID: {last}\r\n")).unwrap_or_default();
-        let request = format!("GET /v1/submissions/{id}/events HTTP/1.1\r\nHost: x\r\n{last}\r\n");
-        stream.write_all(request.as_bytes()).expect("a request");
-        // Longer than any step of these tests is silent for.
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
-        Self { stream, events: Events::default() }
-    }
-
-    /// Events up to the first one for which `last` holds, each with the moment at which it came.
-    fn until(&mut self, last: impl Fn(&Event) -> bool) -> Vec<(Instant, Event)> {
-        let (mut seen, mut buffer) = (Vec::new(), [0; 64 << 10]);
-        loop {
-            while let Some(event) = self.events.next() {
-                let done = last(&event);
-                seen.push((Instant::now(), event));
-                if done {
-                    return seen;
-                }
-            }
-            match self.stream.read(&mut buffer).expect("events") {
-                0 => panic!("the end after {seen:?}"),
-                n => self.events.push(&buffer[..n]),
-            }
-        }
-    }
-
-    fn all(mut self) -> Vec<Event> {
-        self.until(|event| event.name == "end").into_iter().map(|(_, event)| event).collect()
-    }
-}
 
 fn submit(client: Client, body: &serde_json::Value) -> String {
     let reply = client.post("/v1/submissions", body.to_string().as_bytes());

@@ -20,6 +20,7 @@ mod collect;
 mod compile;
 mod config_command;
 mod doctor;
+mod each_verdict;
 mod endings;
 mod events;
 mod faults;

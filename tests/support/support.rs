@@ -5,6 +5,7 @@ pub mod account;
 pub mod archive;
 pub mod client;
 pub mod command;
+pub mod follow;
 pub mod guard;
 pub mod machine;
 pub mod needs;
