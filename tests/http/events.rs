@@ -8,7 +8,7 @@ use casemate::service::{Stream, Taken};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::sse::{self, Event, Events};
 use super::wire::{Service, assert_cors, report, service};
@@ -191,6 +191,50 @@ async fn who_comes_back_goes_on_where_he_was() {
     assert_eq!((nothing.status, nothing.body.as_str()), (204, ""));
 }
 
+/// Who takes nothing while the state changes is told of it once he takes what came before, without the service's having looked
+/// again by itself.
+#[tokio::test]
+async fn a_slow_reader_misses_no_change_of_state() {
+    let service = service(&[("CASEMATE_HTTP__HEARTBEAT_MS", "3600000")]).await;
+    let (id, taken) = running(&service).await;
+    let mut reader = Reader::narrow(&service, &id).await;
+    reader.expect("state").await;
+    taken.feed.begin(StepKind::Run);
+    reader.expect("step").await;
+    // More than lies in any buffer on the way to him.
+    let large = vec![b'x'; 9_000_000];
+    taken.feed.print(Stream::Out, &large);
+    let mut told = vec![reader.expect("output").await];
+    service.ledger.interrupt();
+    service.ledger.finish(taken.job.id, JobReport::cancelled()).await;
+    let restart = loop {
+        let event = reader.next().await.unwrap();
+        if event.name != "output" {
+            break event;
+        }
+        told.push(event);
+    };
+    assert!(sse::printed(&told)["run 1 stdout"] == large);
+    assert_eq!(restart.name, "restart", "{restart:?}");
+    assert_eq!(reader.expect("state").await.data["status"], "pending");
+    assert_eq!(reader.events.comments, 0);
+}
+
+/// Much on one stream keeps nothing of the other back.
+#[tokio::test]
+async fn streams_take_turns() {
+    let service = service(&[]).await;
+    let (id, taken) = running(&service).await;
+    taken.feed.begin(StepKind::Run);
+    taken.feed.print(Stream::Out, &vec![b'x'; 500_000]);
+    taken.feed.print(Stream::Err, b"e");
+    let mut reader = Reader::open(&service, &id, None).await;
+    reader.expect("state").await;
+    reader.expect("step").await;
+    let both = [reader.expect("output").await.place(), reader.expect("output").await.place()];
+    assert!(both.contains(&"run 1 stderr".to_owned()), "{both:?}");
+}
+
 /// A job that is put back, as a shutdown does, begins anew.
 #[tokio::test]
 async fn what_runs_again_begins_anew() {
@@ -244,25 +288,28 @@ async fn what_is_refused() {
     // A place that is given back can be had; the service learns of it with the next thing that it says.
     drop(reader);
     service.ledger.cancel(id.parse().unwrap()).await.unwrap();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while service.get(&place).await.status != 200 {
         service.ledger.finish(id.parse().unwrap(), JobReport::cancelled()).await;
-        assert!(tokio::time::Instant::now() < deadline, "the place is not given back");
+        assert!(Instant::now() < deadline, "the place is not given back");
     }
 }
 
 #[tokio::test]
 async fn silence_is_broken_by_comments() {
-    let service = service(&[("CASEMATE_HTTP__HEARTBEAT_MS", "20")]).await;
+    let service = service(&[("CASEMATE_HTTP__HEARTBEAT_MS", "100")]).await;
     let (id, taken) = running(&service).await;
     let mut reader = Reader::open(&service, &id, None).await;
     reader.expect("state").await;
-    let mut buffer = [0; 4096];
-    while reader.events.comments < 3 {
+    let (mut buffer, since) = ([0; 4096], Instant::now());
+    while reader.events.comments < 5 {
         let n = timeout(PATIENCE, reader.stream.read(&mut buffer)).await.expect("nothing comes").unwrap();
         reader.events.push(&buffer[..n]);
         assert_eq!(reader.events.next(), None);
     }
+    // As often as the setting says, not more often, and not as it is without it.
+    let took = since.elapsed();
+    assert!((Duration::from_millis(400)..PATIENCE).contains(&took), "five comments in {took:?}");
     finish(&service, &taken, b"", b"").await;
     reader.expect("step").await;
     reader.expect("end").await;
@@ -302,15 +349,18 @@ async fn his_place_is_given_to_who_needs_one() {
     assert_eq!(readers[0].rest().await, []);
 }
 
-/// Two hundred readers of one job, one of whom takes nothing.
+/// Two hundred readers of one job, beside one who takes nothing and one who is cut off in the middle.
 #[tokio::test]
 async fn many_readers_see_the_same() {
-    let service = service(&[]).await;
+    let service = service(&[("CASEMATE_HTTP__HEARTBEAT_MS", "3600000"), ("CASEMATE_HTTP__LISTENERS", "202")]).await;
     let (id, taken) = running(&service).await;
     let lazy = Reader::narrow(&service, &id).await;
+    let mut cut_off = Reader::open(&service, &id, None).await;
+    cut_off.expect("state").await;
     let mut readers = Vec::new();
     for _ in 0..200 {
         let mut reader = Reader::open(&service, &id, None).await;
+        reader.expect("state").await;
         readers.push(tokio::spawn(async move {
             let all = reader.rest().await;
             (sse::printed(&all), all.last().cloned())
@@ -318,7 +368,7 @@ async fn many_readers_see_the_same() {
     }
     taken.feed.begin(StepKind::Run);
     let mut whole = Vec::new();
-    for n in 0..500 {
+    let mut print = async |n: usize| {
         let line = format!("line {n} €\n");
         // In the middle of a character, every time.
         let (first, second) = line.as_bytes().split_at(line.len() - 2);
@@ -326,6 +376,28 @@ async fn many_readers_see_the_same() {
         tokio::task::yield_now().await;
         taken.feed.print(Stream::Out, second);
         whole.extend_from_slice(line.as_bytes());
+    };
+    for n in 0..250 {
+        print(n).await;
+    }
+    cut_off.expect("step").await;
+    cut_off.expect("output").await;
+    drop(cut_off);
+    let (mut n, deadline) = (250, Instant::now() + PATIENCE);
+    let late = loop {
+        print(n).await;
+        n += 1;
+        // Once it is noticed that he is gone there is a place for another.
+        let mut reader = Reader::open(&service, &id, None).await;
+        let mut status = [0; 12];
+        reader.stream.read_exact(&mut status).await.unwrap();
+        if &status == b"HTTP/1.1 200" {
+            break reader;
+        }
+        assert!(Instant::now() < deadline, "his place is not given back");
+    };
+    for n in n..n + 250 {
+        print(n).await;
     }
     taken.feed.end();
     finish(&service, &taken, &whole, b"").await;
@@ -335,7 +407,7 @@ async fn many_readers_see_the_same() {
         assert_eq!(last.map(|last| last.name).as_deref(), Some("end"));
         assert!(printed == whole);
     }
-    drop(lazy);
+    drop((lazy, late));
 }
 
 /// A large output is read piece by piece after the end too; its document is not part of the end. Of those who take nothing
