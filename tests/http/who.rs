@@ -117,9 +117,12 @@ async fn the_monaco_routes_can_be_guarded_too() {
     let service = service_with(&[("CASEMATE_HTTP__GUARD_MONACO", "true")], &[token("a"), token("b")]).await;
     let accepted = service.with("a", "POST", "/submit", r#"{"code":"x"}"#).await;
     let id = accepted.json()["id"].as_str().unwrap().to_owned();
-    for (method, target) in
-        [("POST", "/submit".to_owned()), ("GET", format!("/status?id={id}")), ("GET", "/queue-stats".into())]
-    {
+    for (method, target) in [
+        ("POST", "/submit".to_owned()),
+        ("GET", format!("/status?id={id}")),
+        ("GET", format!("/result?id={id}")),
+        ("GET", "/queue-stats".into()),
+    ] {
         let reply = service.with("", method, &target, r#"{"code":"x"}"#).await;
         assert_eq!((reply.status, reply.body.as_str()), (401, "A token is required\n"), "{target}");
         assert_eq!(reply.headers["content-type"], "text/plain; charset=utf-8");
@@ -286,5 +289,20 @@ async fn browsers() {
     }
     for target in ["/submit", "/healthz", "/nothing"] {
         assert_eq!(ask(&unnamed, "OPTIONS", target, origin).await.1.as_deref(), Some("*"), "{target}");
+    }
+    // What is named holds for the Monaco routes too, and where these are guarded a page may use them only so.
+    let guard = ("CASEMATE_HTTP__GUARD_MONACO", "true");
+    let guarded = service_with(&[guard], &[token("a")]).await;
+    let both = service_with(&[guard, ("CASEMATE_CORS_ORIGINS", origin)], &[token("a")]).await;
+    for target in ["/submit", "/status?id=x", "/result?id=x", "/queue-stats"] {
+        for (service, from, allowed) in [
+            (&named, origin, Some(origin)),
+            (&named, "https://b.example", None),
+            (&guarded, origin, None),
+            (&both, origin, Some(origin)),
+            (&both, "https://b.example", None),
+        ] {
+            assert_eq!(ask(service, "GET", target, from).await.1.as_deref(), allowed, "{target} {from}");
+        }
     }
 }

@@ -156,6 +156,22 @@ fn the_bytes_of_one_owner_leave_the_others_theirs() {
     send("a", 500).unwrap();
 }
 
+/// A program with so many tests.
+fn draft(runs: usize) -> Draft {
+    Draft {
+        language: "c".into(),
+        program: Program::Source("x".into()),
+        runs: vec![RunDraft::default(); runs],
+        several: Some(Several::default()),
+        invocation: Invocation::default(),
+        compile: None,
+        run: None,
+        streams: Streams::Separate,
+        collect: Vec::new(),
+        checker: None,
+    }
+}
+
 /// One that holds the workers with many tests, or for long, waits until the others have had as much.
 #[test]
 fn many_runs_and_long_ones_cost_their_owner_more() {
@@ -164,19 +180,7 @@ fn many_runs_and_long_ones_cost_their_owner_more() {
     let ledger = now(Ledger::open(admission, Capacity { waiting_bytes: Bytes(1 << 20), ..capacity(2, 200) }, store));
     let ledger = ledger.unwrap().unwrap();
     let send = |name: &str, runs: usize| {
-        let draft = Draft {
-            language: "c".into(),
-            program: Program::Source("x".into()),
-            runs: vec![RunDraft::default(); runs],
-            several: Some(Several::default()),
-            invocation: Invocation::default(),
-            compile: None,
-            run: None,
-            streams: Streams::Separate,
-            collect: Vec::new(),
-            checker: None,
-        };
-        now(ledger.admit_draft(crate::model::Owner::named(name), draft, None)).unwrap().unwrap()
+        now(ledger.admit_draft(crate::model::Owner::named(name), draft(runs), None)).unwrap().unwrap()
     };
     // Of the same share.
     let (many, one) = ([10, 10, 1].map(|runs| send("", runs)), [(); 30].map(|()| send("b", 1)));
@@ -201,6 +205,48 @@ fn many_runs_and_long_ones_cost_their_owner_more() {
     // Of the same moment, the one that came first.
     assert_eq!((0..6).filter(|_| next(0)).count(), 0);
     assert_eq!(now(ledger.take()).unwrap().unwrap().job.id, late);
+}
+
+/// What still runs when somebody comes counts whole once it ends, what it had before he came among it; until then they take
+/// turns, and what had ended before he came is not held against anybody.
+#[test]
+fn one_that_runs_when_another_comes_counts_once_it_ends() {
+    let admission = admission().with_tokens(&model::tokens());
+    let store = Arc::new(MemoryStore::new());
+    let ledger = now(Ledger::open(admission, Capacity { waiting_bytes: Bytes(1 << 20), ..capacity(2, 400) }, store));
+    let ledger = ledger.unwrap().unwrap();
+    let send = |name: &str, count: usize| -> Vec<JobId> {
+        let owner = crate::model::Owner::named(name);
+        (0..count).map(|_| now(ledger.admit_draft(owner.clone(), draft(1), None)).unwrap().unwrap()).collect()
+    };
+    let take = || now(ledger.take()).unwrap().unwrap().job.id;
+    let end = |id: JobId, seconds: u64| {
+        let mut inner = ledger.lock();
+        let moment = &mut inner.live.get_mut(&id).unwrap().moment;
+        moment.1 = moment.1.checked_sub(Duration::from_secs(seconds)).unwrap();
+        drop(inner);
+        now(ledger.finish(id, ran(Verdict::Ok))).unwrap();
+    };
+    let mine = send("", 70);
+    let (long, before) = (take(), take());
+    end(before, 500);
+    let others = send("b", 70);
+    // Of so many that start next, how many are his who came.
+    let next = |count: usize| {
+        let started = std::iter::repeat_with(|| {
+            let id = take();
+            end(id, 0);
+            id
+        });
+        started.take(count).filter(|id| others.contains(id)).count()
+    };
+    assert_eq!(next(1), 1, "whoever comes is the next");
+    assert!((9..=11).contains(&next(20)), "they take turns while it runs");
+    end(long, 30);
+    // Twenty-nine more than the start that it was charged.
+    assert!((28..=30).contains(&next(30)), "all of it counts, once it has ended");
+    assert!((9..=11).contains(&next(20)), "and then no more");
+    assert!(mine.contains(&long) && mine.contains(&before));
 }
 
 #[test]
