@@ -63,7 +63,7 @@ class Casemate:
 
     def submit(self, language, source, **more):
         """Submits; `more` is any other field: stdin, args, env, limits, streams, expected,
-        compare, tests, stop_on_failure, collect. Safe to repeat where the answer is lost."""
+        compare, tests, stop_on_failure, collect, diagnose. Safe to repeat where the answer is lost."""
         key = str(uuid.uuid4())
         for pause in (0.5, 1, 2, 4, None):
             try:

@@ -24,7 +24,7 @@ pub use near::nearest;
 pub use reference::{Description, describe, reference};
 pub use resolve::Defaults;
 pub use settings::{
-    Anonymous, HttpSettings, MetricsAt, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings,
+    Anonymous, HttpSettings, MetricsAt, NameRefused, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings,
     UnenforcedLimits,
 };
 pub use tokens::{Rate, TokenEntry, TokensError, tokens};

@@ -1,12 +1,14 @@
 //! From evidence to verdicts, and to what became of each limit: pure tables.
 
 mod bounds;
+mod refused;
 
 use nix::sys::signal::Signal;
 
 use crate::model::{Enforcement, Evidence, Fault, Limits, StepKind, StepReport, Stop, Verdict, WaitStatus};
 
 pub use bounds::bounds;
+pub use refused::{RefusedCall, fatal, refused};
 
 /// The report on a step that ended.
 ///

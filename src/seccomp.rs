@@ -40,7 +40,7 @@ pub use policy::{Answer, Policy, Said};
 pub use profile::Profile;
 pub use reference::reference;
 pub use tally::Tally;
-pub use traced::{Traced, as_json, as_text};
+pub use traced::{Traced, as_json, as_text, refusals};
 pub use words::{explain, list, show};
 
 const BUILT_IN: [(&str, &str); 3] = [

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bundle::init::INIT;
 use crate::bundle::kits::KITS;
 use crate::cgroup::{CgroupError, Delegation, Hierarchies};
-use crate::config::{HttpSettings, RuntimeChoice, Settings, TokenEntry, UnenforcedLimits};
+use crate::config::{HttpSettings, NameRefused, RuntimeChoice, Settings, TokenEntry, UnenforcedLimits};
 use crate::health::Health;
 use crate::host::ids::IdBlocks;
 use crate::host::provision::Delegated;
@@ -274,6 +274,7 @@ pub fn serve(
         let admission =
             Admission::new(Arc::clone(&catalogue) as _, settings.default_language.clone(), settings.limits.clone());
         let admission = admission.with_ceilings(settings.ceilings.clone()).with_tests(settings.tests.most);
+        let admission = admission.with_diagnoses(settings.name_refused == NameRefused::Asked);
         let admission = match settings.http.guard_monaco {
             true => admission.with_tokens_alone(tokens),
             false => admission.with_tokens(tokens),

@@ -16,7 +16,8 @@ use super::one::{self, Carried};
 use super::told::tell;
 use crate::language::Languages;
 use crate::model::{Job, JobReport, Outcome, StepReport, Verdict, WaitStatus, Watched};
-use crate::report::bounds;
+use crate::report::{bounds, fatal, refused};
+use crate::seccomp::refusals;
 use crate::telemetry;
 use crate::worker::{Live, Stream};
 
@@ -36,6 +37,9 @@ pub(super) struct Arguments {
     /// Print the whole report as JSON in place of the program's output
     #[arg(long)]
     json: bool,
+    /// Name the system calls that the program was refused; it is watched for that, which makes each of its calls slower
+    #[arg(long)]
+    diagnose: bool,
     #[command(flatten)]
     weakness: Weakness,
 }
@@ -55,7 +59,8 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     telemetry::init("warn");
     let definitions = launch.definitions()?;
     let language = name_of(&definitions.languages, arguments)?;
-    let job = one::job(&launch, &definitions, &language, &arguments.file, Watched::Nothing)?;
+    let watched = if arguments.diagnose { Watched::Refused } else { Watched::Nothing };
+    let job = one::job(&launch, &definitions, &language, &arguments.file, watched)?;
     let json = arguments.json;
     let live = |stream: Stream, bytes: &[u8]| match stream {
         Stream::Out => pass_on(&mut io::stdout().lock(), bytes),
@@ -125,6 +130,18 @@ fn status(report: &JobReport) -> u8 {
 
 /// What the program's own output does not say.
 fn explain(report: &JobReport) {
+    for calls in report.runs.iter().filter_map(|step| step.evidence.calls.as_ref()) {
+        let refused = refusals(calls);
+        for line in &refused {
+            eprintln!("casemate: refused: {line}");
+        }
+        match (calls.unseen, calls.truncated(), refused.is_empty()) {
+            (true, ..) => eprintln!("casemate: nobody could look what was refused"),
+            (false, true, _) => eprintln!("casemate: there may have been other refused calls"),
+            (false, false, true) => eprintln!("casemate: no system call was refused"),
+            (false, false, false) => {}
+        }
+    }
     match (&report.outcome, report.runs.first(), &report.compile) {
         (Outcome::CompileFailed, _, Some(step)) => {
             pass_on(&mut io::stderr().lock(), &step.evidence.output.stdout);
@@ -151,7 +168,11 @@ fn words(step: &StepReport) -> String {
         Verdict::OutputLimit => format!("printed more than {} bytes", limits.output),
         Verdict::ProcessLimit => format!("failed after it was refused a process or thread beyond {}", limits.pids.0),
         Verdict::FileLimit => format!("wrote a file of more than {} bytes", limits.file_size),
-        Verdict::Seccomp => "made a system call that ends a program (SIGSYS); the kernel does not tell which".into(),
+        Verdict::Seccomp => match step.evidence.calls.as_ref().map(fatal) {
+            Some(Some(call)) => format!("made a system call that ends a program (SIGSYS): {}", call.name),
+            Some(None) => "ended by SIGSYS, and no system call was seen that it was for".into(),
+            None => "made a system call that ends a program (SIGSYS); `--diagnose` tells which".into(),
+        },
         Verdict::WrongAnswer => "printed something else than was expected".into(),
         Verdict::CheckerFailed => "could not be checked".into(),
         Verdict::Cancelled => "cancelled".into(),
@@ -170,7 +191,7 @@ fn shown(job: &Job, report: &JobReport) -> Value {
 fn step(step: &StepReport) -> Value {
     let evidence = &step.evidence;
     let bounds = bounds(step);
-    json!({
+    let mut shown = json!({
         "verdict": step.verdict,
         "stdout": String::from_utf8_lossy(&evidence.output.stdout),
         "stderr": String::from_utf8_lossy(&evidence.output.stderr),
@@ -183,5 +204,10 @@ fn step(step: &StepReport) -> Value {
         "forks_refused": evidence.pids_refused,
         "limits": bounds,
         "not_enforced": bounds.weak(),
-    })
+    });
+    if let Some(calls) = &evidence.calls {
+        shown["refused_calls"] = json!(refused(calls));
+        shown["refused_calls_truncated"] = json!(calls.truncated());
+    }
+    shown
 }

@@ -56,6 +56,9 @@ enum Command {
     /// Watch the system calls of what a process starts; the service calls this itself
     #[command(hide = true)]
     WatchCalls {
+        /// Write all calls, not only those that a filter may have refused
+        #[arg(long)]
+        all: bool,
         /// The process
         pid: i32,
     },
@@ -78,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     match &arguments.command {
         Command::Trace(arguments) => return super::trace::run(arguments),
-        Command::WatchCalls { pid } => return Ok(super::trace::watch(*pid)),
+        Command::WatchCalls { all, pid } => return Ok(super::trace::watch(*pid, *all)),
         _ => {}
     }
     let launch = Launch::read(Weakness::default())?;

@@ -110,10 +110,10 @@ fn steps<'a>([compile, run]: &'a [Option<String>; 2], report: &'a JobReport) -> 
     compiled.chain(report.runs.iter().filter_map(|done| traced("run", run.as_ref()?, done))).collect()
 }
 
-/// The process that watches: see `worker::WATCH`. Its complaints go to the log of whoever started it.
-pub(super) fn watch(pid: i32) -> ExitCode {
+/// The process that watches: see `worker::WATCH`. Whoever started it reads its complaints.
+pub(super) fn watch(pid: i32, all: bool) -> ExitCode {
     let mut out = io::BufWriter::with_capacity(64 << 10, io::stdout().lock());
-    match trace::watch(Pid::from_raw(pid), &mut out) {
+    match trace::watch(Pid::from_raw(pid), all, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("system calls cannot be watched: {error}");

@@ -11,8 +11,8 @@ use super::near::nearest;
 use super::table::{CEILINGS, LIMITS, LimitRow, PLAIN, Preset, rows};
 use super::value::Raw;
 use super::{
-    HttpSettings, MetricsAt, Mistake, Origin, RuntimeChoice, Settings, StepPatches, StoreSettings, TestSettings,
-    UnenforcedLimits,
+    HttpSettings, MetricsAt, Mistake, NameRefused, Origin, RuntimeChoice, Settings, StepPatches, StoreSettings,
+    TestSettings, UnenforcedLimits,
 };
 use crate::model::Bytes;
 
@@ -194,13 +194,12 @@ pub fn variable(key: &str) -> String {
     }
 }
 
-/// Whether a key may have others below it: `http`, `pool`, `store`, `tests`, `collect`, `ceilings.run`, `limits`, `limits.c`, `limits.c.run`.
+/// Whether a key may have others below it: `http`, `pool`, `store`, `tests`, `collect`, `seccomp`, `ceilings.run`, `limits`, `limits.c`, `limits.c.run`.
 fn is_table(key: &str) -> bool {
     let parts: Vec<_> = key.split('.').collect();
     match parts.as_slice() {
-        ["http" | "pool" | "store" | "tests" | "collect" | "limits" | "ceilings"] | ["ceilings", "run" | "compile"] => {
-            true
-        }
+        ["http" | "pool" | "store" | "tests" | "collect" | "seccomp" | "limits" | "ceilings"]
+        | ["ceilings", "run" | "compile"] => true,
         ["limits", language] => !language.is_empty(),
         ["limits", language, "run" | "compile"] => !language.is_empty(),
         _ => false,
@@ -292,6 +291,7 @@ fn blank(base: Defaults) -> Settings {
         pool_memory: Bytes(0),
         compile_cache: Bytes(0),
         account: String::new(),
+        name_refused: NameRefused::Off,
         log: String::new(),
     }
 }

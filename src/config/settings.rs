@@ -49,6 +49,7 @@ pub struct Settings {
     pub pool_memory: Bytes,
     pub compile_cache: Bytes,
     pub account: String,
+    pub name_refused: NameRefused,
     /// One of [`crate::telemetry::LEVELS`].
     pub log: String,
 }
@@ -128,6 +129,15 @@ pub enum UnenforcedLimits {
     Refuse,
     /// Do what can be done without, and say so in every report.
     Allow,
+}
+
+/// When reports name the system calls that a program was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRefused {
+    /// Never.
+    Off,
+    /// Where the submission asks for it.
+    Asked,
 }
 
 /// What the settings change of one language's limits.

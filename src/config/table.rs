@@ -9,7 +9,7 @@ mod row;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::{RuntimeChoice, UnenforcedLimits};
+use super::{NameRefused, RuntimeChoice, UnenforcedLimits};
 use crate::model::Bytes;
 use crate::telemetry::LEVELS;
 
@@ -137,6 +137,18 @@ const SERVICE: &[Row] = &[
         "the name of a system account",
         "The account that the service runs as when it is started as root.",
         |s, raw| s.account = account(raw)?
+    ),
+    row!(
+        "seccomp.name_refused",
+        Preset::Text("asked"),
+        "off or asked",
+        "Whether a submission may ask with `diagnose` which system calls its runs were refused. Such a run is watched, which makes \
+         every system call slower and takes processor time outside of its limits; `off` refuses the field with 422.",
+        |s, raw| s.name_refused = match raw.text()? {
+            "off" => NameRefused::Off,
+            "asked" => NameRefused::Asked,
+            _ => return None,
+        }
     ),
     row!(
         "shutdown_ms",

@@ -1,22 +1,20 @@
 //! What a program asked of the kernel, summed up against the filter that it ran under. Of arguments only so much is told apart
 //! as the filter looks at.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::calls;
 use super::policy::{Answer, Case, Op, Policy, Said};
 use super::profile::{ENOSYS, EPERM};
 use crate::model::{Call, Calls, Fate, Seen};
-use crate::sys::trace;
+use crate::sys::trace::{self, CLONE_UNTRACED, X32};
 
 /// Different lines at most: all calls that there are, and some by their arguments.
 const LINES: usize = 1024;
 
-/// clone(2): the new process is not watched.
-const CLONE_UNTRACED: u64 = 0x0080_0000;
-
-/// Calls through the x32 table carry this bit (syscall(2)).
-const X32: u64 = 0x4000_0000;
+/// Lines that are kept where only refused calls are of interest.
+const REFUSED: usize = 64;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ struct Key {
 }
 
 impl Tally {
-    /// Against this filter; without `all`, of what it does not allow alone.
+    /// Against this filter; without `all`, of what it does not allow alone, and of that what is most frequent.
     #[must_use]
     pub fn new(policy: Policy, all: bool) -> Self {
         Self { policy, names: calls::numbered().collect(), all, lines: HashMap::new(), beyond: 0, incomplete: false }
@@ -50,7 +48,7 @@ impl Tally {
 
     /// Takes note of a call.
     pub fn add(&mut self, call: &trace::Seen) {
-        let native = call.arch == trace::NATIVE && call.number & X32 == 0;
+        let native = call.native();
         let name = self.names.get(&call.number).copied().filter(|_| native);
         if name == Some("clone") && call.args[0] & CLONE_UNTRACED != 0 {
             self.incomplete = true;
@@ -71,7 +69,8 @@ impl Tally {
         if !self.all && line.fate == Fate::Allowed {
             return;
         }
-        if self.lines.len() == LINES {
+        // What ended the program comes last.
+        if self.lines.len() >= if key.killed { LINES + REFUSED } else { LINES } {
             self.beyond += 1;
             return;
         }
@@ -81,12 +80,14 @@ impl Tally {
     fn line(&self, native: bool, name: Option<&str>, call: &trace::Seen, key: &Key) -> Call {
         let shown = match name {
             Some(name) => name.to_owned(),
-            None if native => call.number.to_string(),
+            None if native => call.number.cast_signed().to_string(),
             None if call.arch == trace::NATIVE => format!("{} of the x32 table", call.number & !X32),
             None => format!("{} of another table ({:#x})", call.number, call.arch),
         };
         let seen = key.seen.iter().map(|&(index, mask, value)| Seen { index, mask, value }).collect();
-        let line = |fate, group, why: String| Call { name: shown, fate, group, seen, why, count: 1 };
+        let number = (if native { call.number } else { call.number & !X32 }).cast_signed();
+        let line =
+            |fate, group, why: String| Call { name: shown, number: Some(number), fate, group, seen, why, count: 1 };
         if !native || key.killed {
             // The filter ends whoever calls through a table that is closed; x32 may not exist at all.
             let why = "only the native table of calls is open".to_owned();
@@ -114,21 +115,30 @@ impl Tally {
         }
     }
 
-    /// The sum, by name.
+    /// The sum: all by name, or what was refused by how often.
     #[must_use]
     pub fn calls(self) -> Calls {
         let mut calls: Vec<Call> = self.lines.into_values().collect();
         calls.sort();
-        Calls { calls, beyond: self.beyond, incomplete: self.incomplete }
+        let mut sum = Calls { calls, beyond: self.beyond, incomplete: self.incomplete, unseen: false };
+        if !self.all {
+            // The one that ended the program is not left out.
+            sum.calls.sort_by_key(|call| (call.fate != Fate::Killed, Reverse(call.count)));
+            sum.shorten(REFUSED);
+            sum.calls.sort_by_key(|call| Reverse(call.count));
+        }
+        sum
     }
 }
 
-/// Whether the filter ended whoever made this call. The last thread of a program is still seen leaving the call, with all its
-/// registers as they were: the number stands where what is returned would (kernel/seccomp.c, `syscall_rollback`).
+/// Whether the filter ended whoever made this call, which it does for a closed table alone; the other threads of the program die of
+/// the same signal in calls of their own. The last thread of a program is still seen leaving the call, with all its registers
+/// as they were: the number stands where what is returned would (kernel/seccomp.c, `syscall_rollback`).
 fn killed(call: &trace::Seen, native: bool) -> bool {
     match call.end {
+        _ if native => false,
         trace::End::Killed => true,
-        trace::End::Returned(value) => !native && value.cast_unsigned() == call.number,
+        trace::End::Returned(value) => value.cast_unsigned() == call.number,
         trace::End::Ended => false,
     }
 }
@@ -224,25 +234,49 @@ mod tests {
         tally.add(&trace::Seen { arch: 0x4000_0003, number: 20, args, end: End::Returned(20) });
         tally.add(&trace::Seen { arch: trace::NATIVE, number: X32 | 39, args, end: End::Returned(-38) });
         tally.add(&trace::Seen { arch: trace::NATIVE, number: 499, args, end: End::Returned(-38) });
+        tally.add(&trace::Seen { arch: trace::NATIVE, number: u64::MAX, args, end: End::Returned(-38) });
+        // Another thread of the program that the filter ended: it died in a call that is allowed, and in one that is not.
+        for name in ["read", "ptrace"] {
+            let number = Named::of(name).unwrap().number.unwrap();
+            tally.add(&trace::Seen { arch: trace::NATIVE, number, args, end: End::Killed });
+        }
         let calls = tally.calls();
         let mut lines = shown(&calls);
         lines.sort();
-        let words = ["20 of another table (0x40000003) Killed 2", "39 of the x32 table Unknown 1", "499 Unknown 1"];
+        let words = [
+            "-1 Unknown 1",
+            "20 of another table (0x40000003) Killed 2",
+            "39 of the x32 table Unknown 1",
+            "499 Unknown 1",
+            "ptrace Refused 1",
+        ];
         assert_eq!(lines, words);
+        let numbers: Vec<_> = calls.calls.iter().map(|call| (call.fate, call.number)).collect();
+        for number in [(Fate::Killed, Some(20)), (Fate::Unknown, Some(39)), (Fate::Unknown, Some(-1))] {
+            assert!(numbers.contains(&number), "{numbers:?}");
+        }
     }
 
     #[test]
     fn what_finds_no_place_is_counted_and_what_is_not_watched_is_told() {
         let profiles = Profiles::load(None).unwrap();
-        let mut tally = Tally::new(Policy::of("run", profiles.get("run").unwrap()), false);
         let number = Named::of("socket").unwrap().number.unwrap();
-        for family in 100..3000 {
-            let args = [family, 0, 0, 0, 0, 0];
-            tally.add(&trace::Seen { arch: trace::NATIVE, number, args, end: End::Returned(-1) });
+        for (all, place) in [(true, LINES + 1), (false, REFUSED)] {
+            let mut tally = Tally::new(Policy::of("run", profiles.get("run").unwrap()), all);
+            for family in (100..3000).chain([777, 777, 888]) {
+                let args = [family, 0, 0, 0, 0, 0];
+                tally.add(&trace::Seen { arch: trace::NATIVE, number, args, end: End::Returned(-1) });
+            }
+            // The last, and told all the same.
+            tally.add(&trace::Seen { arch: 0x4000_0003, number: 20, args: [0; 6], end: End::Killed });
+            let sum = tally.calls();
+            let listed: u64 = sum.calls.iter().map(|call| call.count).sum();
+            assert_eq!((sum.calls.len(), listed + sum.beyond), (place, 2904));
+            assert!(sum.calls.iter().any(|call| call.fate == Fate::Killed) && !sum.incomplete && sum.truncated());
+            let first: Vec<_> = sum.calls.iter().take(2).map(|call| (call.seen.first(), call.count)).collect();
+            let most = [777, 888].map(|value| Seen { index: 0, mask: u64::MAX, value });
+            assert_eq!(first == [(Some(&most[0]), 3), (Some(&most[1]), 2)], !all, "the most frequent first: {first:?}");
         }
-        let sum = tally.calls();
-        assert_eq!((sum.calls.len(), sum.beyond), (LINES, 2900 - LINES as u64));
-        assert!(!sum.incomplete);
         assert!(calls(&[("clone", &[CLONE_UNTRACED | 17], End::Returned(5))], false).incomplete);
     }
 }

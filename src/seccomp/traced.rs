@@ -68,6 +68,17 @@ pub fn as_text(steps: &[Traced<'_>]) -> String {
     text.replace('\u{a0}', " ")
 }
 
+/// A line for each call that was refused.
+#[must_use]
+pub fn refusals(calls: &Calls) -> Vec<String> {
+    let line = |call: &Call| {
+        let times = if call.count == 1 { "once".to_owned() } else { format!("{} times", call.count) };
+        let answer = call.fate.errno().unwrap_or("it ended the program");
+        format!("{}{}: {answer}, {times} ({})", call.name, with(call), call.why)
+    };
+    calls.calls.iter().filter(|call| call.fate != Fate::Allowed).map(line).collect()
+}
+
 fn with(call: &Call) -> String {
     let one = |seen: &Seen| {
         let bits = if seen.mask == u64::MAX { String::new() } else { format!(" & {:#x}", seen.mask) };
@@ -135,6 +146,11 @@ mod tests {
         saw(0x4000_0003, "20", [0; 6], End::Killed);
         let mut calls = tally.calls();
         (calls.beyond, calls.incomplete) = (4, true);
+        let lines = refusals(&calls);
+        assert_eq!(lines.len(), 6, "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("mincore: ENOSYS, 3 times (no rule names it)")), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("socket with argument 0 = 0x2: EPERM, once (")), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.contains("(0x40000003): it ended the program, once (")), "{lines:#?}");
         let steps = [Traced { step: "run", profile: "run", verdict: "syscall_denied", calls: &calls }];
         let added = addition("mine", &steps, &profiles).unwrap();
         let page = format!(

@@ -67,6 +67,8 @@ pub struct Admission {
     pub(super) accounts: Arc<Accounts>,
     /// Tests of one submission.
     tests: usize,
+    /// Whether clients may ask which system calls their programs are refused.
+    diagnoses: bool,
 }
 
 impl Admission {
@@ -78,7 +80,7 @@ impl Admission {
         patches: BTreeMap<String, StepPatches>,
     ) -> Self {
         let (ceilings, accounts) = (StepPatches::default(), Arc::default());
-        Self { catalogue, default_language, patches, ceilings, accounts, tests: TESTS }
+        Self { catalogue, default_language, patches, ceilings, accounts, tests: TESTS, diagnoses: true }
     }
 
     /// With these ceilings on the limits that a client may ask for; without, nobody may ask for more than there is.
@@ -91,6 +93,12 @@ impl Admission {
     #[must_use]
     pub fn with_tests(self, tests: usize) -> Self {
         Self { tests, ..self }
+    }
+
+    /// Whether clients may ask which system calls their programs are refused; without this they may.
+    #[must_use]
+    pub fn with_diagnoses(self, diagnoses: bool) -> Self {
+        Self { diagnoses, ..self }
     }
 
     /// With these tokens, each with its part and its ceilings.

@@ -28,6 +28,12 @@ const OPTIONS: libc::c_int = libc::PTRACE_O_EXITKILL
 /// is made once more, unless the program has a handler that wants it interrupted. Nothing that a filter refuses returns it.
 const RESTARTED: std::ops::RangeInclusive<i64> = -514..=-512;
 
+/// Calls through the x32 table of the native one's machines carry this bit (syscall(2)).
+pub const X32: u64 = 0x4000_0000;
+
+/// clone(2): the new process is not watched.
+pub const CLONE_UNTRACED: u64 = 0x0080_0000;
+
 /// One call of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -55,6 +61,25 @@ pub enum End {
 impl Seen {
     /// How long one is in bytes.
     pub const SIZE: usize = 72;
+
+    /// Whether it came through the machine's own table. The number -1, which tracers write in place of a call that is to be left
+    /// out, is of no table.
+    #[must_use]
+    pub const fn native(&self) -> bool {
+        self.arch == NATIVE && (self.number & X32 == 0 || self.number == u64::MAX)
+    }
+
+    /// Whether a filter may have refused it: so it looks, though the kernel may have said the same. A call that starts something
+    /// unwatched is told too.
+    const fn may_be_refused(&self) -> bool {
+        let error = match self.end {
+            End::Returned(value) => value == -(libc::EPERM as i64) || value == -(libc::ENOSYS as i64),
+            End::Ended => false,
+            End::Killed => true,
+        };
+        let unwatched = self.number == libc::SYS_clone.cast_unsigned() && self.args[0] & CLONE_UNTRACED != 0;
+        error || !self.native() || unwatched
+    }
 
     fn to_bytes(self) -> [u8; Self::SIZE] {
         let (kind, value) = match self.end {
@@ -93,15 +118,16 @@ impl Seen {
 pub const BEGUN: u8 = b'b';
 
 /// Watches what `starter` starts from now on, until all of it and `starter` have ended. Writes [`BEGUN`], and then each call
-/// as [`Seen`] from the moment on at which the first program has been executed. To be called in a process without children.
+/// as [`Seen`] from the moment on at which the first program has been executed; without `all`, only calls that a filter may
+/// have refused. To be called in a process without children.
 ///
 /// # Errors
 /// When the kernel lets nobody watch, or `out` takes no more. What is watched ends then, with the caller.
-pub fn watch(starter: Pid, out: &mut impl Write) -> io::Result<()> {
+pub fn watch(starter: Pid, all: bool, out: &mut impl Write) -> io::Result<()> {
     request(libc::PTRACE_SEIZE, starter, OPTIONS.unsigned_abs() as usize)?;
     out.write_all(&[BEGUN])?;
     out.flush()?;
-    let mut watch = Watch { starter, out, begun: false, within: HashMap::new() };
+    let mut watch = Watch { starter, all, out, begun: false, within: HashMap::new() };
     while let Some((pid, status)) = wait()? {
         watch.stopped(pid, status)?;
     }
@@ -110,6 +136,7 @@ pub fn watch(starter: Pid, out: &mut impl Write) -> io::Result<()> {
 
 struct Watch<'a, W> {
     starter: Pid,
+    all: bool,
     out: &'a mut W,
     /// Whether there is a program yet, or still what is to start one.
     begun: bool,
@@ -166,12 +193,9 @@ impl<W: Write> Watch<'_, W> {
 
     /// The call that the thread is in has ended.
     fn over(&mut self, pid: Pid, end: End) -> io::Result<()> {
-        match self.within.remove(&pid) {
-            Some((arch, number, args)) if self.begun => {
-                self.out.write_all(&Seen { arch, number, args, end }.to_bytes())
-            }
-            _ => Ok(()),
-        }
+        let Some((arch, number, args)) = self.within.remove(&pid).filter(|_| self.begun) else { return Ok(()) };
+        let seen = Seen { arch, number, args, end };
+        if self.all || seen.may_be_refused() { self.out.write_all(&seen.to_bytes()) } else { Ok(()) }
     }
 
     /// On to the next stop. Of the starter only what it starts is of interest.
@@ -257,5 +281,25 @@ mod tests {
             assert_eq!(Seen::of_bytes(&seen.to_bytes()), Some(seen));
         }
         assert_eq!(Seen::of_bytes(&[0xff; Seen::SIZE]), None);
+    }
+
+    #[test]
+    fn what_no_filter_can_have_refused_is_not_told() {
+        let read = Seen { arch: NATIVE, number: 0, args: [0; 6], end: End::Returned(3) };
+        let clone = Seen { number: libc::SYS_clone.cast_unsigned(), ..read };
+        for (seen, told) in [
+            (read, false),
+            (Seen { end: End::Returned(-13), ..read }, false),
+            (Seen { end: End::Ended, ..read }, false),
+            (Seen { end: End::Returned(-1), ..read }, true),
+            (Seen { end: End::Returned(-38), ..read }, true),
+            (Seen { end: End::Killed, ..read }, true),
+            (Seen { arch: 0x4000_0003, ..read }, true),
+            (Seen { number: X32, ..read }, true),
+            (clone, false),
+            (Seen { args: [CLONE_UNTRACED | 17, 0, 0, 0, 0, 0], ..clone }, true),
+        ] {
+            assert_eq!(seen.may_be_refused(), told, "{seen:?}");
+        }
     }
 }

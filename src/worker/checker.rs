@@ -9,7 +9,7 @@ use super::sandbox::{Here, Subject};
 use super::step::Handover;
 use super::workdir::CodeFile;
 use crate::language::{Program, StepPlan};
-use crate::model::{CHECKED, Checker, Invocation, StepKind, StepReport, Streams, Verdict};
+use crate::model::{CHECKED, Checker, Invocation, StepKind, StepReport, Streams, Verdict, Watched};
 
 /// What is kept of a checker's words, in bytes.
 const WORDS: u64 = 4096;
@@ -37,7 +37,7 @@ impl<'a> Here<'a> {
     /// Compiles a checker.
     pub(super) async fn prepare(&mut self, checker: &'a Checker) -> Result<Prepared<'a>, StepError> {
         let language = self.sandbox.languages.get(&checker.language).ok_or(StepError::Without("language"))?;
-        let subject = Subject { language, streams: Streams::Separate, own_env: false };
+        let subject = Subject { language, streams: Streams::Separate, own_env: false, watched: Watched::Nothing };
         let invocation = Invocation { args: CHECKED.map(str::to_owned).into(), env: Vec::new() };
         let Checker { source, project, compile, .. } = checker;
         let plan = language.plan(Program { source, project: project.as_ref(), invocation: &invocation });

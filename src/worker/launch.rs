@@ -16,12 +16,10 @@ use super::capture::{self, Capture, Ends, Live};
 use super::collect::Tmp;
 use super::error::{DYING, StepError, WORDS};
 use super::remains::Remains;
-use super::trace::Tracer;
 use super::workdir::{Workdir, WorkdirError};
 use crate::bundle::Ids;
 use crate::model::{Bytes, Captured, Enforcement};
 use crate::runtime::{Bundle, Container, RuntimeError};
-use crate::seccomp::{Policy, Tally};
 use crate::telemetry::escaped;
 
 use super::Sandbox;
@@ -173,16 +171,6 @@ impl Sandbox {
             spec,
             dir,
         })
-    }
-}
-
-impl Sandbox {
-    /// Has the calls watched of what will run in a container that waits; with `all`, those too that are allowed.
-    pub(super) async fn watch(&self, waiting: &Waiting, all: bool) -> Result<Tracer, StepError> {
-        let name = &waiting.blueprint.ahead.profile;
-        let profile = self.profiles.get(name).ok_or(StepError::Without("seccomp profile"))?;
-        let container = waiting.remains.container.as_ref().ok_or(StepError::Without("container"))?;
-        Tracer::attach(&self.reaper, container.pid(), Tally::new(Policy::of(name, profile), all)).await
     }
 }
 

@@ -18,7 +18,9 @@ use super::step::Handover;
 use super::workdir::CodeFile;
 use crate::compare::Comparison;
 use crate::language::{Language, Program, StepPlan};
-use crate::model::{Bytes, Invocation, Job, JobReport, Outcome, Run, Several, StepKind, StepReport, Verdict, WallTime};
+use crate::model::{
+    Bytes, Invocation, Job, JobReport, Outcome, Run, Several, StepKind, StepReport, Verdict, WallTime, Watched,
+};
 use crate::report::{checked, held_against};
 
 /// Bounds of a job with tests.
@@ -29,6 +31,9 @@ pub struct TestBounds {
     /// From the start of work; after it no further test begins.
     pub wall: Duration,
 }
+
+/// Lines of refused calls that are kept of all runs together.
+const REFUSED: usize = 1024;
 
 /// Containers that are cleared away while the next tests run. To take one down is mostly waiting for the kernel, which takes
 /// longer than a short run.
@@ -70,7 +75,7 @@ impl Here<'_> {
                 }
             },
         };
-        let mut collected = self.sandbox.collect;
+        let (mut collected, mut refused) = (self.sandbox.collect, REFUSED);
         for (number, run) in job.runs.iter().enumerate() {
             if self.cancel.is_cancelled() {
                 report.outcome = Outcome::Cancelled;
@@ -91,7 +96,7 @@ impl Here<'_> {
                 let order = self.order(subject, StepKind::Run, &next.limits, &Handover::of(&plan, files))?;
                 ahead.place(self.sandbox, order);
             }
-            let Done { mut step, tmp, printed } = self.run(waiting, run, &handover).await?;
+            let Done { mut step, tmp, printed } = self.run(subject, waiting, run, &handover).await?;
             let beside = report.about.as_mut().and_then(|about| about.runs.get_mut(number));
             if let (Some(tmp), Some(beside)) = (tmp, beside) {
                 beside.files = tmp.collect(&job.collect, collected).await;
@@ -106,6 +111,10 @@ impl Here<'_> {
                 if let Some(beside) = report.about.as_mut().and_then(|about| about.runs.get_mut(number)) {
                     beside.checker = Some(judged);
                 }
+            }
+            if let Some(calls) = step.evidence.calls.as_mut().filter(|_| job.watched == Watched::Refused) {
+                calls.shorten(refused);
+                refused -= calls.calls.len();
             }
             let output = &step.evidence.output;
             room = room.saturating_sub((output.stdout.len() + output.stderr.len()) as u64);
@@ -132,11 +141,17 @@ impl Here<'_> {
     }
 
     /// One of them, in this container.
-    async fn run(&mut self, waiting: Waiting, run: &Run, handover: &Handover<'_>) -> Result<Done, StepError> {
+    async fn run(
+        &mut self,
+        subject: Subject<'_>,
+        waiting: Waiting,
+        run: &Run,
+        handover: &Handover<'_>,
+    ) -> Result<Done, StepError> {
         let live = self.live;
         let mut judge = Judge::of(run);
         if let Judge::None = judge {
-            let (step, tmp) = self.carry_out(waiting, StepKind::Run, handover, live).await?;
+            let (step, tmp) = self.carry_out(subject, waiting, StepKind::Run, handover, live).await?;
             return Ok(Done { step, tmp, printed: None });
         }
         let shared = Mutex::new(&mut judge);
@@ -149,7 +164,7 @@ impl Here<'_> {
             }
         };
         let live = Live { told: Some(&seen), ..live };
-        let (step, tmp) = self.carry_out(waiting, StepKind::Run, handover, live).await?;
+        let (step, tmp) = self.carry_out(subject, waiting, StepKind::Run, handover, live).await?;
         Ok(match judge {
             Judge::None => Done { step, tmp, printed: None },
             Judge::Checker(printed) => Done { step, tmp, printed: Some(printed) },

@@ -20,6 +20,7 @@ use super::remains::Remains;
 use super::reserve::{Bounds, Busy, Reserve};
 use super::runs::TestBounds;
 use super::step::{self, Handover};
+use super::trace::Watch;
 use super::workdir::{CodeFile, Workdir};
 use crate::cgroup::Delegation;
 use crate::config::StepPatches;
@@ -198,6 +199,8 @@ pub(super) struct Subject<'a> {
     pub(super) streams: Streams,
     /// Whether its runs have variables that a container made ahead has not.
     pub(super) own_env: bool,
+    /// What is kept of its system calls.
+    pub(super) watched: Watched,
 }
 
 /// The container that a step needs.
@@ -236,7 +239,7 @@ impl Here<'_> {
         let language = self.sandbox.languages.get(&job.language).ok_or(Fault::LanguageGone)?;
         let Job { source, project, invocation, .. } = job;
         let own_env = !invocation.env.is_empty();
-        let subject = Subject { language, streams: job.streams, own_env };
+        let subject = Subject { language, streams: job.streams, own_env, watched: job.watched };
         let program = language.plan(Program { source, project: project.as_ref(), invocation });
         let sources = program.files.into_iter().map(|(name, bytes)| CodeFile::source(name, bytes));
         let mut files: Arc<[CodeFile]> = sources.collect();
@@ -279,7 +282,7 @@ impl Here<'_> {
     ) -> Result<Compiled, StepError> {
         let stock = &self.sandbox.stock;
         // Of a compilation that does not take place there is nothing to see.
-        let watched = !self.job.watched.is_nothing();
+        let watched = !subject.watched.of(StepKind::Compile).is_nothing();
         let image = stock.images.get(&subject.language.image).map_or("", String::as_str);
         let on = format!("{image} {plan:?} {limits:?}");
         let sources = files.iter().flat_map(|file| [file.path.as_os_str().as_encoded_bytes(), &file.bytes[..]]);
@@ -332,7 +335,7 @@ impl Here<'_> {
     ) -> Result<(StepReport, Option<Tmp>), StepError> {
         let order = self.order(subject, kind, limits, handover)?;
         let waiting = self.sandbox.supply(&order).await?;
-        self.carry_out(waiting, kind, handover, live).await
+        self.carry_out(subject, waiting, kind, handover, live).await
     }
 
     /// What the container has to be like in which a step is carried out.
@@ -343,7 +346,7 @@ impl Here<'_> {
         limits: &Limits,
         handover: &Handover<'_>,
     ) -> Result<Order, StepError> {
-        let Subject { language, streams, own_env } = subject;
+        let Subject { language, streams, own_env, watched } = subject;
         // A compiler's words are kept in their order; so what one route has compiled serves the others.
         let streams = if kind == StepKind::Compile { Streams::Merged } else { streams };
         let blueprint = Blueprint::of(language, kind, limits, streams, false);
@@ -351,7 +354,7 @@ impl Here<'_> {
         handover.env.clone_into(&mut blueprint.ahead.env);
         let blueprint = if handover.files.is_empty() { blueprint.without_files() } else { blueprint };
         // A container that waits has its environment already; nor can be told apart what a program that waits has done.
-        let of_its_own = kind == StepKind::Run && own_env || !self.job.watched.is_nothing();
+        let of_its_own = kind == StepKind::Run && own_env || !watched.of(kind).is_nothing();
         Ok(Order {
             blueprint: Arc::new(blueprint),
             shelved: !of_its_own,
@@ -363,33 +366,26 @@ impl Here<'_> {
     /// One step, in this container.
     pub(super) async fn carry_out(
         &mut self,
-        waiting: Waiting,
+        subject: Subject<'_>,
+        mut waiting: Waiting,
         kind: StepKind,
         handover: &Handover<'_>,
         live: Live<'_>,
     ) -> Result<(StepReport, Option<Tmp>), StepError> {
-        let (sandbox, watched) = (self.sandbox, self.job.watched);
-        let language = waiting.blueprint.language.clone();
-        let tracer = match watched {
-            Watched::Nothing => None,
-            all => Some(sandbox.watch(&waiting, all == Watched::All).await?),
-        };
+        let sandbox = self.sandbox;
+        let watch = Watch::begin(sandbox, &mut waiting, subject.watched.of(kind)).await?;
         // While nothing of the job's has run in it.
         let tmp = if kind == StepKind::Run && !self.job.collect.is_empty() { Some(waiting.tmp()) } else { None };
         if let Some(feed) = live.kept {
             feed.begin(kind);
         }
         let (mut result, remains) = step::run(waiting, handover, self.cancel, live).await;
-        if let Some(container) = remains.container.as_ref().filter(|_| tracer.is_some()) {
-            container.kill();
-        }
+        let calls = watch.end(remains.container.as_ref()).await;
         self.leftovers.containers.push(remains);
-        sandbox.stock.ran(&language, kind, result.as_ref().ok());
-        if let Some(tracer) = tracer {
-            let calls = tracer.finish().await?;
-            if let Ok(step) = &mut result {
-                step.evidence.calls = Some(calls);
-            }
+        sandbox.stock.ran(&subject.language.name, kind, result.as_ref().ok());
+        let calls = calls?;
+        if let Ok(step) = &mut result {
+            step.evidence.calls = calls;
         }
         Ok((result?, tmp.transpose()?))
     }

@@ -40,6 +40,7 @@ pub struct Submission {
     tests: Option<Tests>,
     stop_on_failure: Option<bool>,
     collect: Option<Vec<String>>,
+    diagnose: Option<bool>,
 }
 
 /// Limits of both steps.
@@ -60,7 +61,7 @@ pub fn draft(body: &[u8]) -> Result<Draft, Problem> {
 
 fn complete(submission: Submission) -> Result<Draft, Refusal> {
     let Submission { language, source, files, entry, stdin, args, env, limits, streams, .. } = submission;
-    let Submission { expected, compare, tests, stop_on_failure, collect, .. } = submission;
+    let Submission { expected, compare, tests, stop_on_failure, collect, diagnose, .. } = submission;
     let program = program("", source, files, entry)?;
     let env = env.map(|Pairs(env)| env).unwrap_or_default();
     let StepLimits { compile, run } = limits.map(|Object(limits)| limits).unwrap_or_default();
@@ -78,6 +79,7 @@ fn complete(submission: Submission) -> Result<Draft, Refusal> {
         streams,
         collect: collect.unwrap_or_default(),
         checker,
+        diagnose: diagnose.unwrap_or_default(),
     })
 }
 
@@ -264,7 +266,8 @@ mod tests {
         assert_eq!((draft.compile.unwrap().wall_ms, draft.run.unwrap().memory_bytes), (Some(5), Some(6)));
         assert_eq!(draft.collect, ["a", "b/c"]);
         let plain = super::draft(br#"{"language":"c","source":"x","stdin":null,"limits":null}"#).unwrap();
-        assert_eq!((plain.streams, plain.runs[0].stdin.len()), (Streams::Separate, 0));
+        assert_eq!((plain.streams, plain.runs[0].stdin.len(), plain.diagnose), (Streams::Separate, 0, false));
+        assert!(super::draft(br#"{"language":"c","source":"x","diagnose":true}"#).unwrap().diagnose);
     }
 
     #[test]
@@ -287,6 +290,7 @@ mod tests {
             (r#"{"language":"c","source":"x","stdin":{"hex":"00"}}"#, "stdin", "unknown variant `hex`"),
             (r#"{"language":"c","source":"x","stdin":{}}"#, "stdin.base64", "missing field"),
             (r#"{"language":"c","source":"x","streams":"both"}"#, "streams", "unknown variant `both`"),
+            (r#"{"language":"c","source":"x","diagnose":1}"#, "diagnose", "integer `1`, expected a boolean"),
             (r#"{"language":"c","source":"\ud800"}"#, "source", "hex escape"),
             (r#"{"language":"c"}"#, "source", "give `source`"),
             (r#"{"language":"c","source":""}"#, "source", "not empty"),

@@ -7,7 +7,8 @@ use super::document::{Encoding, Slot, Slots, Step, step};
 use super::openapi::schemas;
 use super::verdict::NOT_RUN;
 use crate::http::printed::{Printed, Step as At, Stream};
-use crate::model::{About, Collected, JobReport, NotCollected, StepReport, Verdict};
+use crate::model::{About, Calls, Collected, JobReport, NotCollected, StepReport, Verdict};
+use crate::report::{RefusedCall, refused};
 
 /// All of them, and how many ended how.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -69,6 +70,24 @@ pub struct Ran<'a> {
     /// Absent where none were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<File<'a>>,
+    /// Absent where the submission did not ask with `diagnose`.
+    #[serde(flatten)]
+    refused: Option<Refused<'a>>,
+}
+
+/// What the filter refused it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Refused<'a> {
+    /// The most frequent first; null where nobody could look.
+    refused_calls: Option<Vec<RefusedCall<'a>>>,
+    /// Whether there may have been others.
+    refused_calls_truncated: bool,
+}
+
+impl<'a> Refused<'a> {
+    fn of(calls: &'a Calls) -> Self {
+        Self { refused_calls: refused(calls), refused_calls_truncated: calls.truncated() }
+    }
 }
 
 /// A file that was asked for.
@@ -86,7 +105,7 @@ struct File<'a> {
 }
 
 /// The run of this number.
-pub fn ran<'a>(report: &'a JobReport, run: &StepReport, number: usize, slots: &mut Slots) -> Ran<'a> {
+pub fn ran<'a>(report: &'a JobReport, run: &'a StepReport, number: usize, slots: &mut Slots) -> Ran<'a> {
     let at = At::Run(number);
     let done = step(run, at, slots);
     let checked = At::Checker(number);
@@ -99,7 +118,8 @@ pub fn ran<'a>(report: &'a JobReport, run: &StepReport, number: usize, slots: &m
         let size_bytes = content.is_some().then_some(*size);
         File { path, content, encoding, size_bytes, truncated: *size > bytes.len() as u64, missing: *missing }
     });
-    Ran { step: done, checker, files: files.collect() }
+    let refused = run.evidence.calls.as_ref().map(Refused::of);
+    Ran { step: done, checker, files: files.collect(), refused }
 }
 
 /// The tests of a report; `None` where the client gave none, or none is known of.

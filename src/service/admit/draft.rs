@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Admission, CheckerDraft, RunDraft, ceilings};
 use crate::model::{
-    Invocation, Job, JobId, LimitsPatch, LimitsWanted, Owner, Project, Refusal, Several, SourceFile, Streams,
+    Invocation, Job, JobId, LimitsPatch, LimitsWanted, Owner, Project, Refusal, Several, SourceFile, Streams, Watched,
 };
 
 /// Files of one program.
@@ -52,6 +52,8 @@ pub struct Draft {
     pub collect: Vec<String>,
     /// Judges outputs.
     pub checker: Option<CheckerDraft>,
+    /// Whether the report is to name the system calls that runs are refused.
+    pub diagnose: bool,
 }
 
 /// A program, in one piece or in several.
@@ -70,7 +72,8 @@ impl Admission {
     /// [`Refusal::BadValue`] and [`Refusal::OutOfRange`], naming the field.
     pub fn complete(&self, owner: Option<&Owner>, draft: Draft) -> Result<Job, Refusal> {
         let ceilings = self.ceilings(owner);
-        let Draft { language, program, runs, several, invocation, compile, run, streams, collect, checker } = draft;
+        let Draft { language, program, runs, several, invocation, compile, run, streams, collect, .. } = draft;
+        let Draft { checker, diagnose, .. } = draft;
         let Some((own_compile, own_run)) = self.limits(&language) else {
             let remedy = format!("name one of {}", self.catalogue.names().join(", "));
             return Err(bad("language", &language, remedy));
@@ -79,6 +82,11 @@ impl Admission {
         check_args("args", &invocation.args)?;
         check_env(&invocation.env)?;
         check_collect(&collect)?;
+        if diagnose && !self.diagnoses {
+            let remedy =
+                "leave it out: here nobody is told which system calls were refused (seccomp.name_refused is off)";
+            return Err(bad("diagnose", "true", remedy));
+        }
         let checker = checker.map(|checker| self.checker(checker, ceilings)).transpose()?;
         let within = |wanted: Option<LimitsWanted>, path: &str, own, ceilings: &LimitsPatch| {
             ceilings::within(&wanted.unwrap_or_default(), path, &own, ceilings)
@@ -104,7 +112,7 @@ impl Admission {
             several,
             collect,
             checker,
-            watched: crate::model::Watched::Nothing,
+            watched: if diagnose { Watched::Refused } else { Watched::Nothing },
         })
     }
 }
@@ -259,6 +267,7 @@ pub(super) mod tests {
             streams,
             collect: vec![],
             checker: None,
+            diagnose: false,
         }
     }
 
@@ -347,6 +356,25 @@ pub(super) mod tests {
             (with(&[], &[("A", &long)]), "env"),
         ] {
             assert_eq!(refused(draft).0, field);
+        }
+    }
+
+    #[test]
+    fn who_asks_what_was_refused_is_told_unless_the_operator_says_otherwise() {
+        let plain = draft(Program::Source("x".into()));
+        let asks = Draft { diagnose: true, ..plain.clone() };
+        let watched =
+            |admission: &Admission, draft: &Draft| admission.complete(None, draft.clone()).map(|job| job.watched);
+        assert_eq!(watched(&admission(), &plain), Ok(Watched::Nothing));
+        assert_eq!(watched(&admission(), &asks), Ok(Watched::Refused));
+        let off = admission().with_diagnoses(false);
+        assert_eq!(watched(&off, &plain), Ok(Watched::Nothing));
+        match watched(&off, &asks) {
+            Err(Refusal::BadValue { field, value, remedy }) => {
+                assert_eq!((field.as_str(), value.as_str()), ("diagnose", "true"));
+                assert!(remedy.starts_with("leave it out") && remedy.contains("seccomp.name_refused"), "{remedy}");
+            }
+            other => panic!("{other:?}"),
         }
     }
 

@@ -169,6 +169,7 @@ fn draft(runs: usize) -> Draft {
         streams: Streams::Separate,
         collect: Vec::new(),
         checker: None,
+        diagnose: false,
     }
 }
 

@@ -83,6 +83,9 @@ package() {
     expect "package: a static program" 'statically linked' "$(ldd /usr/bin/casemate 2>&1 | sed 's/^[[:space:]]*//')"
     pid=$(systemctl show -P MainPID casemate)
     jobs_of package
+    # The unit has a filter of its own, which has to leave the service ptrace.
+    expect "package: a refused call is named" true "$(jq -n '{language: "python", source: "import socket; socket.socket()", diagnose: true}' |
+        curl -sf "$url/v1/submissions?wait=60" -d @- | jq '[.run.refused_calls[].name] | index("socket") != null')"
     expect "package: runs as" casemate "$(ps -o user= -p "$pid")"
     expect "package: no_new_privs" 1 "$(field "$pid" NoNewPrivs)"
     # Inside its user namespace it has all of them; none of those is this machine's.

@@ -8,8 +8,8 @@ use super::super::tables::{Record, decode, encode};
 use super::*;
 
 use crate::model::{
-    About, Beside, Checker, Collected, Compare, Elapsed, Expected, Invocation, NotCollected, Project, Several,
-    SourceFile, Test, Tolerance,
+    About, Beside, Call, Calls, Checker, Collected, Compare, Elapsed, Expected, Fate, Invocation, NotCollected,
+    Project, Seen, Several, SourceFile, Test, Tolerance, Watched,
 };
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/disk/tests/format-");
@@ -103,6 +103,10 @@ fn tests_of_a_submission_come_back() {
             Beside::default(),
         ],
     );
+    job.watched = Watched::Refused;
+    let (name, seen, why) = ("-1".into(), vec![Seen { index: 0, mask: u64::MAX, value: u64::MAX }], "so".into());
+    let call = Call { name, number: Some(-1), fate: Fate::Unknown, group: Some("a".into()), seen, why, count: 3 };
+    report.runs[0].evidence.calls = Some(Calls { calls: vec![call], beyond: 1, incomplete: true, unseen: true });
     report.outcome = Outcome::OutOfTime(WallTime(5));
     report.runs[0].verdict = Verdict::WrongAnswer;
     assert_eq!(decode::<Job>(job.id, &encode(&job).unwrap()).unwrap(), job);
