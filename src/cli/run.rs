@@ -18,7 +18,7 @@ use crate::language::Languages;
 use crate::model::{Job, JobReport, Outcome, StepReport, Verdict, WaitStatus, Watched};
 use crate::report::{bounds, fatal, refused};
 use crate::seccomp::refusals;
-use crate::telemetry;
+use crate::telemetry::{self, LogFormat};
 use crate::worker::{Live, Stream};
 
 /// Exit statuses for what is no ending of the program's own. 124 is that of timeout(1).
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let launch = Launch::read(arguments.weakness)?;
-    telemetry::init("warn");
+    telemetry::init("warn", LogFormat::Text);
     let definitions = launch.definitions()?;
     let language = name_of(&definitions.languages, arguments)?;
     let watched = if arguments.diagnose { Watched::Refused } else { Watched::Nothing };

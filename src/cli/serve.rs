@@ -30,7 +30,7 @@ fn serve(weakness: Weakness, greet: bool, missing: &mut Vec<Finding>) -> Result<
     launch.settings.not_anonymous()?;
     // As whoever started us: the account that serves need not be able to read it.
     let tokens = launch.tokens()?;
-    telemetry::init(&launch.settings.log);
+    telemetry::init(&launch.settings.log, launch.settings.log_format);
     // Before there are namespaces, from within which the machine looks different.
     *missing = launch.missing();
     let definitions = launch.definitions()?;

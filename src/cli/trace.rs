@@ -18,7 +18,7 @@ use super::one::{self, Carried};
 use crate::model::{CpuTime, JobReport, Outcome, StepReport, WallTime, Watched};
 use crate::seccomp::{Traced, addition, as_json, as_text};
 use crate::sys::trace;
-use crate::telemetry;
+use crate::telemetry::{self, LogFormat};
 use crate::worker::Live;
 
 /// A program that stops twice in every call gets so many times the time.
@@ -53,7 +53,7 @@ fn name(text: &str) -> Result<String, String> {
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let launch = Launch::read(arguments.weakness)?;
-    telemetry::init("warn");
+    telemetry::init("warn", LogFormat::Text);
     let definitions = launch.definitions()?;
     if let Some(name) = &arguments.addition
         && let Some((taken, _)) =

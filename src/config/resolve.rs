@@ -15,6 +15,7 @@ use super::{
     TestSettings, UnenforcedLimits,
 };
 use crate::model::Bytes;
+use crate::telemetry::LogFormat;
 
 /// What the caller knows about who runs the service.
 #[derive(Clone, Debug)]
@@ -293,6 +294,7 @@ fn blank(base: Defaults) -> Settings {
         account: String::new(),
         name_refused: NameRefused::Off,
         log: String::new(),
+        log_format: LogFormat::Text,
     }
 }
 

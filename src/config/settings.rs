@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::near::nearest;
 use super::{Mistake, Origin};
 use crate::model::{Bytes, LimitsPatch};
+use crate::telemetry::LogFormat;
 
 /// Every setting. What each is for stands in the table of settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub struct Settings {
     pub name_refused: NameRefused,
     /// One of [`crate::telemetry::LEVELS`].
     pub log: String,
+    pub log_format: LogFormat,
 }
 
 /// The bounds of the HTTP edge.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{NameRefused, RuntimeChoice, UnenforcedLimits};
 use crate::model::Bytes;
-use crate::telemetry::LEVELS;
+use crate::telemetry::{LEVELS, LogFormat};
 
 use self::accept::{ANY_PATH, MILLISECONDS, account, addresses, millis, origins, path, url, whole, within};
 pub use self::ceilings::CEILINGS;
@@ -233,6 +233,19 @@ const SERVICE: &[Row] = &[
         "off, error, warn, info, debug or trace",
         "The least important lines that are still logged.",
         |s, raw| s.log = LEVELS.into_iter().find(|level| raw.text() == Some(level))?.to_owned()
+    ),
+    row!(
+        "log_format",
+        Preset::Text("text"),
+        "text, json or auto",
+        "The form of the log: lines of `text` with prefixes, each an object of `json`, or `auto`: text where standard error is a \
+         terminal, JSON elsewhere.",
+        |s, raw| s.log_format = match raw.text()? {
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            "auto" => LogFormat::Auto,
+            _ => return None,
+        }
     ),
     row!(
         "cors_origins",

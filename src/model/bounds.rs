@@ -70,6 +70,13 @@ pub struct Bound<T> {
     pub fired: Option<bool>,
 }
 
+impl<T> Bound<T> {
+    /// Who sees to it, and whether it came into play.
+    const fn state(&self) -> (Enforcer, Option<bool>) {
+        (self.enforced_by, self.fired)
+    }
+}
+
 /// Every limit of a step, by the names of [`Limits`](super::Limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -92,21 +99,32 @@ impl Bounds {
     /// The names of the limits that can be passed.
     #[must_use]
     pub fn weak(&self) -> Vec<&'static str> {
+        self.names(|by, _| by.weak())
+    }
+
+    /// The names of the limits that came into play, as far as anybody can tell.
+    #[must_use]
+    pub fn fired(&self) -> Vec<&'static str> {
+        self.names(|_, fired| fired == Some(true))
+    }
+
+    /// The names of those for which this holds: who sees to it, and whether it came into play.
+    fn names(&self, holds: impl Fn(Enforcer, Option<bool>) -> bool) -> Vec<&'static str> {
         [
-            ("memory", Some(self.memory.enforced_by)),
-            ("pids", Some(self.pids.enforced_by)),
-            ("cpu_share", self.cpu_share.map(|b| b.enforced_by)),
-            ("cpu_time", Some(self.cpu_time.enforced_by)),
-            ("wall", Some(self.wall.enforced_by)),
-            ("output", Some(self.output.enforced_by)),
-            ("file_size", Some(self.file_size.enforced_by)),
-            ("open_files", Some(self.open_files.enforced_by)),
-            ("stack", Some(self.stack.enforced_by)),
-            ("tmp", Some(self.tmp.enforced_by)),
-            ("tmp_inodes", Some(self.tmp_inodes.enforced_by)),
+            ("memory", Some(self.memory.state())),
+            ("pids", Some(self.pids.state())),
+            ("cpu_share", self.cpu_share.map(|share| share.state())),
+            ("cpu_time", Some(self.cpu_time.state())),
+            ("wall", Some(self.wall.state())),
+            ("output", Some(self.output.state())),
+            ("file_size", Some(self.file_size.state())),
+            ("open_files", Some(self.open_files.state())),
+            ("stack", Some(self.stack.state())),
+            ("tmp", Some(self.tmp.state())),
+            ("tmp_inodes", Some(self.tmp_inodes.state())),
         ]
         .into_iter()
-        .filter_map(|(name, by)| by.is_some_and(Enforcer::weak).then_some(name))
+        .filter_map(|(name, state)| state.is_some_and(|(by, fired)| holds(by, fired)).then_some(name))
         .collect()
     }
 }

@@ -5,6 +5,7 @@
 //! start of a run, which a restart undoes anyway. A program stays in the store until a worker takes it.
 
 mod accept;
+mod audit;
 mod batch;
 mod cost;
 mod counts;
@@ -29,7 +30,7 @@ use self::watch::Watchers;
 pub use self::watch::{Followed, Watch};
 use super::{Admission, Feed};
 use crate::metrics;
-use crate::model::{Bytes, Job, JobId, Refusal, State, Submission};
+use crate::model::{Bytes, Job, JobId, Owner, Refusal, State, Submission};
 use crate::queue::Queue;
 use crate::store::{Place, Store, StoreError};
 use crate::telemetry::Tag;
@@ -67,6 +68,8 @@ pub struct Stats {
 pub struct Taken {
     /// The job.
     pub job: Job,
+    /// Who submitted it.
+    pub owner: Option<Owner>,
     /// Fires when somebody wants it to end.
     pub cancel: CancellationToken,
     /// Where it is to print to.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use super::error::StepError;
 use super::launch::Waiting;
@@ -26,10 +27,11 @@ impl Ahead {
     /// processors.
     pub(super) fn place(&mut self, sandbox: &Arc<Sandbox>, order: Order) {
         let sandbox = Arc::clone(sandbox);
-        self.made.push_back(tokio::spawn(async move {
+        let make = async move {
             let _turn = sandbox.stock.reserve.turn().await;
             sandbox.supply(&order).await
-        }));
+        };
+        self.made.push_back(tokio::spawn(make.in_current_span()));
     }
 
     /// That of the next run. None where it has none, or where that could not be made or has ended: then one made now is
@@ -43,12 +45,13 @@ impl Ahead {
     pub(super) fn give_back(self, sandbox: &Arc<Sandbox>, leftovers: &mut Leftovers) {
         for made in self.made {
             let sandbox = Arc::clone(sandbox);
-            leftovers.behind.spawn(async move {
+            let give_back = async move {
                 let Ok(Ok(waiting)) = made.await else { return };
                 if let Some(waiting) = sandbox.stock.reserve.put_back(waiting) {
                     waiting.remains.clear().await;
                 }
-            });
+            };
+            leftovers.behind.spawn(give_back.in_current_span());
         }
     }
 }

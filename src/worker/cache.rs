@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::workdir::CodeFile;
 use crate::metrics::Work;
 use crate::model::{Bytes, StepReport};
+use crate::telemetry::carried;
 
 /// What each file takes beside its name and content, and each entry beside its files, in bytes: generously.
 const OVERHEAD: u64 = 256;
@@ -140,7 +141,7 @@ fn size_of(compiled: &Compiled) -> u64 {
 
 /// Does work over so many bytes, in a thread that may be busy with it if it is much; `None` when there is none to be had.
 async fn aside<T: Send + 'static>(bytes: u64, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    if bytes <= AT_ONCE { Some(work()) } else { tokio::task::spawn_blocking(work).await.ok() }
+    if bytes <= AT_ONCE { Some(work()) } else { tokio::task::spawn_blocking(carried(work)).await.ok() }
 }
 
 /// The digest of a sequence of byte strings; where one ends and the next begins counts.

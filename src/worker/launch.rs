@@ -20,7 +20,7 @@ use super::workdir::{Workdir, WorkdirError};
 use crate::bundle::Ids;
 use crate::model::{Bytes, Captured, Enforcement};
 use crate::runtime::{Bundle, Container, RuntimeError};
-use crate::telemetry::escaped;
+use crate::telemetry::{carried, escaped};
 
 use super::Sandbox;
 
@@ -78,7 +78,7 @@ impl Sandbox {
         let began = Instant::now();
         let (own, plan) = (Arc::clone(self), Arc::clone(blueprint));
         // Mounting and making cgroups may take milliseconds, which no other task should wait for.
-        let prepared = tokio::task::spawn_blocking(move || own.prepare(&plan)).await;
+        let prepared = tokio::task::spawn_blocking(carried(move || own.prepare(&plan))).await;
         let Prepared { mut remains, capture, stdin, word, report, descriptors, join, spec, dir } =
             prepared.map_err(|e| StepError::Pipe(io::Error::other(e)))??;
         let prepared = began.elapsed();

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span};
 
 use super::capture::Live;
 use super::retry;
@@ -16,7 +17,7 @@ use super::sandbox::{Leftovers, Sandbox};
 use crate::health::Health;
 use crate::model::{Fault, Job, JobReport, StepReport, Verdict};
 use crate::service::{Ledger, Taken};
-use crate::telemetry::Tag;
+use crate::telemetry::{self, Tag};
 
 /// Jobs of each worker whose containers are being cleared away at the same time.
 const CLEARING: usize = 2;
@@ -76,31 +77,32 @@ struct Worker {
 impl Worker {
     async fn work(self) {
         let tag = Tag::Worker(self.number);
-        while let Some(Taken { job, cancel, feed }) = self.ledger.take().await {
-            tracing::info!(%tag, "{} takes {}", job.language, job.id);
+        while let Some(Taken { job, owner, cancel, feed }) = self.ledger.take().await {
             let id = job.id;
+            let span = telemetry::job(id, &job.language, owner.as_ref());
+            span.in_scope(|| tracing::info!(%tag, "{} takes {id}", job.language));
             // In a task of its own: should there be a mistake of ours that panics, this job ends with a fault and the
             // worker goes on.
             let own = Arc::clone(&self.sandbox);
-            let carried_out = tokio::spawn(async move {
+            let carry_out = async move {
                 let (report, leftovers) = own.execute(&job, &cancel, Live { told: None, kept: Some(&feed) }).await;
                 log(&job, &report);
                 (report, leftovers)
-            });
-            let (report, leftovers) = match carried_out.await {
+            };
+            let (report, leftovers) = match tokio::spawn(carry_out.instrument(span.clone())).await {
                 Ok((report, leftovers)) => (report, Some(leftovers)),
                 Err(error) => {
-                    tracing::error!(%tag, "job {id} was dropped: {error}");
+                    span.in_scope(|| tracing::error!(%tag, "job {id} was dropped: {error}"));
                     (JobReport::faulted(Fault::NoEvidence), None)
                 }
             };
             // Before the ending is visible: who saw the job can rely on what readiness says.
             self.health.saw(&report);
             // The answer first; but what the job left does not wait for a disk that is full.
-            let mut finished = pin!(self.ledger.finish(id, report));
+            let mut finished = pin!(self.ledger.finish(id, report).instrument(span.clone()));
             let stored = timeout(ANSWER, finished.as_mut()).await.is_ok();
             if let Some(leftovers) = leftovers {
-                self.clear(leftovers).await;
+                self.clear(leftovers, span).await;
             }
             if !stored {
                 finished.await;
@@ -110,12 +112,13 @@ impl Worker {
     }
 
     /// Has it cleared away while the next job runs; waits only where too much waits to be cleared already.
-    async fn clear(&self, leftovers: Leftovers) {
+    async fn clear(&self, leftovers: Leftovers, span: Span) {
         let permit = Arc::clone(&self.clearing).acquire_owned().await;
-        self.tasks.spawn(async move {
+        let clear = async move {
             leftovers.clear().await;
             drop(permit);
-        });
+        };
+        self.tasks.spawn(clear.instrument(span));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cgroup::Leaf;
 use crate::host::ids::IdBlock;
 use crate::host::stage::Root;
 use crate::runtime::{Container, RuntimeError};
-use crate::telemetry::chain;
+use crate::telemetry::{carried, chain};
 
 /// To be cleared once the result of the step is known. The order of going: the container first, then its root and its
 /// directory, and then the ids may be given to somebody else.
@@ -33,7 +33,7 @@ impl Remains {
             gone = told(&container.clear().await);
         }
         // Unmounting and removing cgroups may wait for the kernel. Should the thread be refused, dropping does it here.
-        let _ = tokio::task::spawn_blocking(move || self.remove(gone)).await;
+        let _ = tokio::task::spawn_blocking(carried(move || self.remove(gone))).await;
     }
 
     /// The directory for the bundle.

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::artefact::{Found, collect};
 use super::blueprint::Blueprint;
@@ -127,7 +128,7 @@ impl Leftovers {
     /// Has it deleted while the job goes on; waits only where more than `most` are being deleted already.
     pub(super) async fn clear_behind(&mut self, most: usize) {
         for remains in self.containers.drain(..) {
-            self.behind.spawn(remains.clear());
+            self.behind.spawn(remains.clear().in_current_span());
         }
         while self.behind.len() > most {
             self.behind.join_next().await;

@@ -33,6 +33,7 @@ mod judging;
 mod keys;
 mod languages;
 mod limits;
+mod logs;
 mod metrics;
 mod no_cgroup;
 mod ordinary_user;

@@ -15,13 +15,13 @@ use crate::support::{Client, Runtime, Server, Settings, account, scale};
 use crate::{needs, support::Need, under_both_runtimes};
 
 /// A file of tokens in a directory of its own, and the tokens. `more` is what else an entry says.
-struct Tokens {
+pub struct Tokens {
     directory: TempDir,
-    texts: Vec<String>,
+    pub texts: Vec<String>,
 }
 
 impl Tokens {
-    fn new(entries: &[(&str, &str)]) -> Self {
+    pub fn new(entries: &[(&str, &str)]) -> Self {
         let directory = account::directory("tokens");
         let (mut file, mut texts) = (String::new(), Vec::new());
         for (name, more) in entries {
@@ -44,7 +44,7 @@ impl Tokens {
         fs::set_permissions(self.path(), fs::Permissions::from_mode(mode)).expect("a mode");
     }
 
-    fn settings(&self, runtime: Runtime) -> Settings {
+    pub fn settings(&self, runtime: Runtime) -> Settings {
         Settings::new(runtime).set("CASEMATE_TOKENS", self.path().display())
     }
 }
@@ -57,7 +57,7 @@ fn made(name: &str) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn send(client: Client, token: &str, method: &str, target: &str, body: &Value) -> Reply {
+pub fn send(client: Client, token: &str, method: &str, target: &str, body: &Value) -> Reply {
     let authorization = format!("Bearer {token}");
     let body = if body.is_null() { String::new() } else { body.to_string() };
     client.send(method, target, &[("Authorization", &authorization)], body.as_bytes()).expect("a reply")
@@ -85,6 +85,9 @@ fn a_token_is_made_read_and_never_logged(runtime: Runtime) {
         "[AUDIT] {id} by judge program sha256:6df79599d398b84cc3b5d2bc48aa32b3b92a031c852c3c679fc9308ef740f492"
     );
     assert!(log.contains(&audit) && log.contains("by nobody program sha256:"), "{audit}");
+    // Its share of a processor may have held it back; no other limit came into play.
+    let ended = format!("[AUDIT] {id} by judge ended: accepted, limits that fired: ");
+    assert!(["none\n", "cpu_share (1 step)\n"].iter().any(|fired| log.contains(&format!("{ended}{fired}"))), "{ended}");
     assert!(!log.contains("print("), "a program is in the log");
     let file = fs::read_to_string(tokens.path()).expect("the file");
     let hashes: Vec<_> =

@@ -193,9 +193,10 @@ fn read(logs: &TempDir) -> String {
     String::from_utf8_lossy(&fs::read(logs.path().join("log")).unwrap_or_default()).into_owned()
 }
 
-/// The addresses of all whole lines that announce one.
+/// The addresses of all whole lines that announce one, in either form of the log.
 fn listening(log: &str) -> Vec<SocketAddr> {
     let whole = &log[..log.rfind('\n').map_or(0, |end| end + 1)];
-    let announced = whole.lines().filter_map(|line| line.split("[HTTP] listening on http://").nth(1));
-    announced.filter_map(|address| address.trim().trim_end_matches('/').parse().ok()).collect()
+    let announced = whole.lines().filter(|line| line.contains("[HTTP]"));
+    let announced = announced.filter_map(|line| line.split("listening on http://").nth(1));
+    announced.filter_map(|rest| rest.split(['"', '\r', '\n']).next()?.trim().parse().ok()).collect()
 }

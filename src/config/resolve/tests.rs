@@ -90,6 +90,7 @@ fn values_that_are_refused() {
         ("CASEMATE_HOME", &["relative", "", "/a\nb"]),
         ("CASEMATE_RUNTIME", &["Crun", "docker", ""]),
         ("CASEMATE_LOG", &["loud", "INFO", ""]),
+        ("CASEMATE_LOG_FORMAT", &["JSON", "xml", ""]),
         ("CASEMATE_SECCOMP__NAME_REFUSED", &["on", "always", ""]),
         ("CASEMATE_ACCOUNT", &["Root", "a b", "-x", ""]),
         ("CASEMATE_MIRROR", &["", "ftp://x", "https://"]),

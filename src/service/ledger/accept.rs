@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::error;
 
+use super::audit::Accepted;
 use super::{Ledger, Refusal, State, Submission};
 use crate::model::{IdempotencyKey, Job, JobId, Owner};
 use crate::service::{Admission, Draft, Request};
@@ -59,18 +59,18 @@ impl Ledger {
         }
         let job = job(&self.admission, owner.as_ref())?;
         let place = self.place(owner.as_ref(), job.size())?;
-        let (id, language, program) = (job.id, job.language.clone(), program(&job));
+        let (id, accepted) = (job.id, Accepted::of(&job));
         let submission = fresh(&job, owner.clone());
         let inserted = self.store.insert(New { submission, job, key }).await;
         if let Some(known) = inserted.map_err(|failure| unavailable(&failure)).map(of_key)? {
             return known;
         }
         place.fill();
-        audit(id, owner.as_ref(), &program);
+        accepted.audit(owner.as_ref());
         // It is accepted whatever comes of this.
         self.fill().await;
         let state = self.live(id).map_or(State::Pending, |live| live.state);
-        info!(tag = %Tag::Queue, "{id} {} {language}", state.as_str());
+        accepted.queued(owner.as_ref(), state);
         Ok(id)
     }
 
@@ -136,23 +136,6 @@ pub(super) fn of_owner(owner: Option<&Owner>, key: IdempotencyKey) -> Idempotenc
         Some(owner) => IdempotencyKey { name: format!("{owner}\n{}", key.name), ..key },
         None => key,
     }
-}
-
-/// Puts down who submitted what.
-pub(super) fn audit(id: JobId, owner: Option<&Owner>, program: &str) {
-    info!(tag = %Tag::Audit, "{id} by {} program sha256:{program}", owner.map_or("nobody", Owner::as_str));
-}
-
-/// The SHA-256 of a program: of its text where it is in one piece, else of that of its entry, then path and bytes of each
-/// other file, a NUL behind each path.
-pub(super) fn program(job: &Job) -> String {
-    let mut hash = Sha256::new_with_prefix(&job.source);
-    for file in job.project.iter().flat_map(|project| &project.files) {
-        hash.update(&file.path);
-        hash.update([0]);
-        hash.update(&file.bytes);
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The answer where a key decided it.

@@ -9,7 +9,8 @@
 use tracing::info;
 
 use super::Ledger;
-use super::accept::{Reserved, audit, fresh, of_key, of_owner, program, unavailable};
+use super::accept::{Reserved, fresh, of_key, of_owner, unavailable};
+use super::audit::Accepted;
 use crate::model::{IdempotencyKey, Job, JobId, Owner, Refusal};
 use crate::service::Draft;
 use crate::store::{Inserted, New};
@@ -27,8 +28,7 @@ struct Placed<'a> {
     at: usize,
     id: JobId,
     place: Reserved<'a>,
-    /// The hash of its program.
-    program: String,
+    accepted: Accepted,
 }
 
 impl Ledger {
@@ -69,7 +69,7 @@ impl Ledger {
         for Candidate { at, job, key } in unknown {
             match full.clone().map_or_else(|| self.place(owner.as_ref(), job.size()), Err) {
                 Ok(place) => {
-                    places.push(Placed { at, id: job.id, place, program: program(&job) });
+                    places.push(Placed { at, id: job.id, place, accepted: Accepted::of(&job) });
                     new.push(New { submission: fresh(&job, owner.clone()), job, key });
                 }
                 Err(refusal) => {
@@ -105,13 +105,13 @@ impl Ledger {
                 return;
             }
         };
-        let mut accepted = 0;
-        for (Placed { at, id, place, program }, kept) in places.into_iter().zip(kept) {
+        let mut number = 0;
+        for (Placed { at, id, place, accepted }, kept) in places.into_iter().zip(kept) {
             answers[at] = match kept {
                 Ok(Inserted::New) => {
                     place.fill();
-                    audit(id, owner, &program);
-                    accepted += 1;
+                    accepted.audit(owner);
+                    number += 1;
                     Ok(id)
                 }
                 Ok(known) => of_key(known).unwrap_or(Ok(id)),
@@ -120,6 +120,6 @@ impl Ledger {
         }
         // They are accepted whatever comes of this.
         self.fill().await;
-        info!(tag = %Tag::Queue, "{accepted} accepted of a batch of {}", answers.len());
+        info!(tag = %Tag::Queue, "{number} accepted of a batch of {}", answers.len());
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::Ledger;
+use super::audit;
 use super::entry::Live;
 use crate::model::{JobId, JobReport, State, Submission};
 use crate::store::StoreError;
@@ -93,10 +94,7 @@ impl Ledger {
         let (id, began) = (ended.id, Instant::now());
         let stored = self.persist(&self.given_up, "its ending", id, || self.store.ended(Arc::clone(&ended))).await;
         self.counts.ended(&ended.language, ended.report.as_ref(), began.elapsed());
-        match stored {
-            Some(_) => info!(tag = %Tag::Result(id), "{}", ended.state.as_str()),
-            None => warn!(tag = %Tag::Result(id), "its ending is not stored: it runs again after the next start"),
-        }
+        audit::ended(&ended, stored.is_some());
         self.settle(&ended);
         {
             let mut inner = self.lock();

@@ -39,7 +39,7 @@ impl Ledger {
                 id = self.queue.pop() => id?,
                 never = self.fill_again() => match never {},
             };
-            let Some((start, cancel, feed)) = self.start(id) else {
+            let Some((start, owner, cancel, feed)) = self.start(id) else {
                 self.queue.done(id);
                 continue;
             };
@@ -56,7 +56,7 @@ impl Ledger {
             }
             self.fill().await;
             match job {
-                Some(Ok(job)) => return Some(Taken { job, cancel, feed }),
+                Some(Ok(job)) => return Some(Taken { job, owner, cancel, feed }),
                 Some(Err(_)) => self.finish(id, JobReport::faulted(Fault::Store)).await,
                 None => self.put_back(id).await,
             }
@@ -168,7 +168,7 @@ impl Ledger {
     }
 
     /// Makes it run; nothing if it was cancelled since it left the queue.
-    fn start(&self, id: JobId) -> Option<(Start, CancellationToken, Arc<Feed>)> {
+    fn start(&self, id: JobId) -> Option<(Start, Option<Owner>, CancellationToken, Arc<Feed>)> {
         let mut inner = self.lock();
         let live = inner.live.get_mut(&id).filter(|live| !live.ending)?;
         let at = live.now();
@@ -185,6 +185,6 @@ impl Ledger {
         inner.running += 1;
         drop(inner);
         self.counts.started(waited);
-        Some((start, cancel, feed))
+        Some((start, owner, cancel, feed))
     }
 }

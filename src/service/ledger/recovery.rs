@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use tracing::{info, warn};
 
+use super::audit;
 use super::line::BATCH;
 use crate::model::{Fault, JobReport, State, Submission};
 use crate::store::{Inventory, Kept, Store, StoreError};
@@ -24,14 +25,16 @@ pub(super) const ATTEMPTS: u8 = 3;
 pub(super) async fn take_up(store: &dyn Store) -> Result<Inventory, StoreError> {
     let left = store.inventory().await?;
     // All are handed over before any is waited for, so that the store makes them durable together.
-    let mut changes = Vec::new();
+    let (mut changes, mut cut) = (Vec::new(), Vec::new());
     for waiting in first(store, left.workers).await? {
         let noted = waiting.submission.started_at.is_some();
         let doubtful = !left.orderly && !noted && waiting.attempts == 0;
         let id = waiting.submission.id;
         if noted && waiting.attempts >= ATTEMPTS {
             warn!(tag = %Tag::Result(id), "it was cut off {} times and does not run again", waiting.attempts);
-            changes.push(store.ended(Arc::new(interrupted(waiting))));
+            let ended = Arc::new(interrupted(waiting));
+            changes.push(store.ended(Arc::clone(&ended)));
+            cut.push(ended);
         } else if noted || doubtful {
             if noted {
                 info!(tag = %Tag::Queue, "{id} was cut off and waits again");
@@ -42,6 +45,7 @@ pub(super) async fn take_up(store: &dyn Store) -> Result<Inventory, StoreError> 
     for change in changes {
         change.await?;
     }
+    cut.iter().for_each(|ended| audit::ended(ended, true));
     store.inventory().await
 }
 

@@ -140,7 +140,7 @@ fn the_bytes_of_one_owner_leave_the_others_theirs() {
     let admission = admission().with_tokens(&model::tokens());
     let ledger = now(Ledger::open(admission, capacity(1, 100), Arc::new(MemoryStore::new()))).unwrap().unwrap();
     let send = |name: &str, size: usize| {
-        now(ledger.admit(crate::model::Owner::named(name), request("python", &"x".repeat(size)), None)).unwrap()
+        now(ledger.admit(Owner::named(name), request("python", &"x".repeat(size)), None)).unwrap()
     };
     // Of a thousand, a has three fifths, b and whoever has no token one each.
     for (name, sizes) in [("a", [500, 100]), ("b", [150, 50]), ("", [0, 0])] {
@@ -180,9 +180,8 @@ fn many_runs_and_long_ones_cost_their_owner_more() {
     let store = Arc::new(MemoryStore::new());
     let ledger = now(Ledger::open(admission, Capacity { waiting_bytes: Bytes(1 << 20), ..capacity(2, 200) }, store));
     let ledger = ledger.unwrap().unwrap();
-    let send = |name: &str, runs: usize| {
-        now(ledger.admit_draft(crate::model::Owner::named(name), draft(runs), None)).unwrap().unwrap()
-    };
+    let send =
+        |name: &str, runs: usize| now(ledger.admit_draft(Owner::named(name), draft(runs), None)).unwrap().unwrap();
     // Of the same share.
     let (many, one) = ([10, 10, 1].map(|runs| send("", runs)), [(); 30].map(|()| send("b", 1)));
     // Runs the next one for so long; whether it is of those with many runs.
@@ -217,7 +216,7 @@ fn one_that_runs_when_another_comes_counts_once_it_ends() {
     let ledger = now(Ledger::open(admission, Capacity { waiting_bytes: Bytes(1 << 20), ..capacity(2, 400) }, store));
     let ledger = ledger.unwrap().unwrap();
     let send = |name: &str, count: usize| -> Vec<JobId> {
-        let owner = crate::model::Owner::named(name);
+        let owner = Owner::named(name);
         (0..count).map(|_| now(ledger.admit_draft(owner.clone(), draft(1), None)).unwrap().unwrap()).collect()
     };
     let take = || now(ledger.take()).unwrap().unwrap().job.id;
