@@ -10,6 +10,7 @@ mod support;
 mod crowd;
 mod leftovers;
 mod load;
+mod readers;
 mod soak;
 mod speed;
 mod traces;

@@ -69,7 +69,7 @@ pub fn soak(server: &Server, jobs: usize, rounds: usize) -> Vec<Sample> {
 
 /// The store's cache takes 16 MiB and is filled by whatever is stored: before the first look, so that what grows after it
 /// grows for another reason.
-fn fill_cache(client: Client) {
+pub fn fill_cache(client: Client) {
     let (input, deadline) = (format!("{}\n", "x".repeat(900_000)), Instant::now() + Duration::from_secs(120));
     let ids: Vec<_> = (0..30).map(|_| client.submit("python", "print(len(input()))", Some(&input))).collect();
     for id in &ids {
