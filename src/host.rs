@@ -1,5 +1,6 @@
 //! The machine under us: subordinate ids, the namespaces of the service, and the set-up that mends what is missing.
 
+pub mod confine;
 pub mod ids;
 pub mod provision;
 pub mod rlimits;

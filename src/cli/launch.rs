@@ -192,9 +192,18 @@ impl Launch {
         let ids = subordinate(Path::new("/"), Owner { name: &self.who.name, uid: Some(uid.as_raw()) })?;
         self.drop_root()?;
         let ranges = Ranges { uid: ids.uids.first, gid: ids.gids.first };
-        match userns::enter(ranges, || leave_top(&delegated))? {
+        match userns::enter(ranges, &self.own(&delegated), || leave_top(&delegated))? {
             Entered::Outer(status) => Ok(Inside::Ended(status)),
             Entered::Inner => Ok(Inside::Serve(delegated)),
+        }
+    }
+
+    /// Where the service writes: its home, and on v1 the cgroups that were handed over. On v2 it mounts those itself.
+    fn own<'a>(&'a self, delegated: &'a Delegated) -> Vec<&'a Path> {
+        let home = self.settings.home.as_path();
+        match delegated {
+            Delegated::V1 { memory, pids, cpu, cpuacct } => vec![home, memory, pids, cpu, cpuacct],
+            Delegated::V2 { .. } | Delegated::Nothing => vec![home],
         }
     }
 

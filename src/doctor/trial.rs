@@ -7,11 +7,13 @@ use super::to_json;
 use crate::config::Settings;
 use crate::host::provision::{Delegated, Finding, Standing};
 use crate::host::userns::EnterError;
+use crate::seccomp::never;
 use crate::server::{self, Definitions, StartError};
 use crate::telemetry::chain;
 use crate::worker::selftest;
 
 const NAMESPACES: &str = "namespaces";
+const CONFINEMENT: &str = "confinement";
 const LIMITS: &str = "limits";
 const CONTAINER: &str = "container";
 
@@ -33,6 +35,14 @@ pub fn namespaces(read: Vec<Finding>) -> Vec<Finding> {
         NAMESPACES,
         "entered: user, mount, cgroup and pid, with the subordinate ids mapped and /proc mounted",
     ));
+    // Without it they are not entered.
+    all.push(Finding::ok(
+        CONFINEMENT,
+        format!(
+            "the service has no_new_privs and a filter that refuses it {} system calls, and can write below its home alone",
+            never().count()
+        ),
+    ));
     all
 }
 
@@ -52,6 +62,9 @@ pub fn not_entered(error: &EnterError) -> Finding {
         EnterError::Mount { .. } | EnterError::Identity(_) => {
             "a security module takes the capabilities of the namespace away: an AppArmor profile that allows userns, or \
              sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        }
+        EnterError::Confine(_) => {
+            "a kernel with CONFIG_SECCOMP_FILTER; in a container a profile of its own that lets it mount and make filters"
         }
         EnterError::Pipe(_) | EnterError::Fork(_) | EnterError::Settle(_) | EnterError::Signals(_) => "casemate setup",
     };
@@ -123,6 +136,7 @@ pub fn decode(text: &str) -> Option<Vec<Finding>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::confine::ConfineError;
 
     #[test]
     fn findings_cross_a_pipe_as_they_are() {
@@ -151,6 +165,7 @@ mod tests {
             (mount("/proc"), "unmask=ALL"),
             (mount("everything as private"), "AppArmor"),
             (EnterError::Settle(io()), "casemate setup"),
+            (EnterError::Confine(ConfineError::StillOpen("/etc".into())), "CONFIG_SECCOMP_FILTER"),
         ] {
             let found = not_entered(&error);
             assert!(found.mend.as_deref().is_some_and(|mend| mend.contains(words)), "{found:?}");

@@ -9,7 +9,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use nix::errno::Errno;
@@ -23,6 +23,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, getgid, getpid, getuid, setgroups, setresgid, setresuid};
 use thiserror::Error;
 
+use super::confine::{ConfineError, keep_only, refuse_calls};
 use crate::sys::fork::{Side, fork};
 
 /// How many subordinate ids the service maps: ids 1 to this inside its user namespace.
@@ -67,6 +68,9 @@ pub enum EnterError {
     /// See the source.
     #[error("cannot settle in the cgroup that was handed over")]
     Settle(#[source] io::Error),
+    /// Nothing is served by a service that could not be confined.
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
     /// See the source.
     #[error("cannot pass signals to the service")]
     Signals(#[source] Errno),
@@ -82,11 +86,12 @@ pub enum Entered {
 }
 
 /// Enters the namespaces. In the outer process this returns only when the inner one has ended. `settle` is called once
-/// the cgroup namespace has its root, before there are two processes.
+/// the cgroup namespace has its root, before there are two processes. Both are confined (`confine`) when this returns, and of
+/// all files only those below `own` can be written.
 ///
 /// # Errors
 /// When any step fails; the process is then in an undefined mixture of namespaces and should end.
-pub fn enter(ranges: Ranges, settle: impl FnOnce() -> io::Result<()>) -> Result<Entered, EnterError> {
+pub fn enter(ranges: Ranges, own: &[&Path], settle: impl FnOnce() -> io::Result<()>) -> Result<Entered, EnterError> {
     let outside = (getuid(), getgid());
     let mapper = Mapper::start(ranges)?;
     unshare(
@@ -96,6 +101,8 @@ pub fn enter(ranges: Ranges, settle: impl FnOnce() -> io::Result<()>) -> Result<
     mapper.map(outside)?;
     become_root()?;
     settle().map_err(EnterError::Settle)?;
+    // newuidmap has done its work; from here on no program is started that would need more.
+    refuse_calls()?;
 
     let mask = pass_on();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).map_err(EnterError::Signals)?;
@@ -118,6 +125,7 @@ pub fn enter(ranges: Ranges, settle: impl FnOnce() -> io::Result<()>) -> Result<
             }
             sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&mask), None).map_err(EnterError::Signals)?;
             private_mounts()?;
+            keep_only(own)?;
             Ok(Entered::Inner)
         }
     }

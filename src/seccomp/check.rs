@@ -8,6 +8,7 @@ use std::path::Path;
 use super::calls::Call;
 use super::condition::{Condition, covers, disjoint};
 use super::format::{Action, File, Rule};
+use super::never::{Never, group_of};
 use super::policy::Test;
 use super::profile::Profile;
 use super::reference::conditions;
@@ -45,6 +46,7 @@ pub fn check(path: &Path, overrides: Option<&Path>) -> Checked {
         }
     };
     let mut found = Checked { mistakes: names(&file, &content), ..Checked::default() };
+    found.mistakes.extend(in_vain(&file, &content));
     match (Profiles::load_with(overrides, Some(path)), Profiles::load(None)) {
         (Ok(all), Ok(ours)) => {
             let own = all.iter().filter(|(_, profile)| profile.about().file == file);
@@ -76,6 +78,22 @@ fn names(file: &str, content: &File) -> Vec<String> {
                 Err(error) => error.to_string(),
             };
             Some(format!("{file}: rule {group:?}: {error}"))
+        })
+        .collect()
+}
+
+/// What a profile cannot allow, for the service itself is refused it.
+fn in_vain(file: &str, content: &File) -> Vec<String> {
+    let rules = content.rules.iter().chain(content.adds.values().flatten());
+    let allowed = rules.filter(|rule| rule.action == Action::Allow);
+    let named = allowed.flat_map(|rule| rule.names.iter().map(move |name| (&rule.group, name)));
+    named
+        .filter_map(|(rule, name)| {
+            let Never { group, why, .. } = group_of(name)?;
+            Some(format!(
+                "{file}: rule {rule:?}: {name} cannot be allowed: the service and all that it starts are refused it \
+                 ({group}: {why})"
+            ))
         })
         .collect()
 }
@@ -167,6 +185,9 @@ mod tests {
         assert!(wrong.mistakes[1].contains("\"101\" is no name"), "{wrong:?}");
         let contrary = rules(r#"{"group":"g","action":"allow","comment":"c","names":["ptrace"]}"#);
         assert!(contrary.mistakes[0].contains("says the contrary"), "{contrary:?}");
+
+        let vain = rules(r#"{"group":"g","action":"allow","comment":"c","names":["mincore","io_uring_setup"]}"#);
+        assert!(vain.mistakes[0].contains("io_uring_setup cannot be allowed"), "{vain:?}");
 
         let alone = checked(
             r#"{"comment":"m","rules":[{"group":"g","action":"allow","comment":"c","names":["ptrace","clone3"]}]}"#,

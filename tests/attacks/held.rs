@@ -7,10 +7,12 @@ use super::bait::Bait;
 use super::collection::{Attack, attacks};
 use super::header::breached;
 use super::languages::Languages;
+use super::layers::SERVICE;
 use super::pulse::Pulse;
+use super::unconfined::unconfined;
 use super::wrapper::Wrapper;
 use crate::support::table::show;
-use crate::support::{Runtime, Seen, Server, Settings, scale};
+use crate::support::{Runtime, Seen, Server, Settings, account, scale};
 use crate::{needs, support::Need, under_both_runtimes};
 
 /// One run of an attack.
@@ -76,21 +78,36 @@ fn judge(trial: &Trial, server: &Server, ids: &[String], deadline: Instant) -> R
     Err(Wrong { told: format!("{wrong}\n      {shown}\n{}", log.join("\n")), certain })
 }
 
-/// Runs all trials through one server, and panics with all that was not as it must be.
+/// Runs all trials, and panics with all that was not as it must be.
 fn carry_out(runtime: Runtime, plan: impl Fn(&Attack) -> Vec<(Vec<&'static str>, Wanted)>) {
     needs!(Need::Sandbox(runtime));
-    let mut languages = Languages::default();
-    let mut trials = Vec::new();
-    for attack in attacks() {
-        for (without, wanted) in plan(&attack) {
-            trials.push(Trial { language: languages.name(&attack, &without), attack: attack.clone(), without, wanted });
+    for confined in [true, false] {
+        let mut languages = Languages::default();
+        let mut trials = Vec::new();
+        for attack in attacks() {
+            for (without, wanted) in plan(&attack).into_iter().filter(|(w, _)| w.contains(&SERVICE) != confined) {
+                let language = languages.name(&attack, &without);
+                trials.push(Trial { language, attack: attack.clone(), without, wanted });
+            }
+        }
+        if !trials.is_empty() {
+            carry_out_in(runtime, confined, &languages, &trials);
         }
     }
-    let wrapper = Wrapper::of(runtime);
+}
+
+/// The same of these, through one server.
+fn carry_out_in(runtime: Runtime, confined: bool, languages: &Languages, trials: &[Trial]) {
+    let home = account::directory("home");
+    let wrapper = Wrapper::of(runtime, home.path());
     let settings =
         Settings::new(runtime).set("MAX_WORKERS", 4).set("CASEMATE_RUNTIME_PATH", wrapper.path(runtime).display());
     let (_directory, settings) = languages.write(settings);
-    let server = Server::start(&settings);
+    let (_library, settings) = match confined {
+        true => (None, settings),
+        false => unconfined(settings),
+    };
+    let server = Server::start_at(&settings, home);
     let client = server.client();
     let port = server.addresses[0].port();
     let _bait = Bait::lay(port);

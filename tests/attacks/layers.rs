@@ -10,6 +10,8 @@ pub enum How {
     Edit(fn(&mut Bundle)),
     /// The limit of this key gets this value.
     Limit(&'static str, u64),
+    /// The service is another one, which has not confined itself (`unconfined.rs`).
+    Service,
 }
 
 /// One thing that stops attacks.
@@ -20,6 +22,9 @@ pub struct Layer {
     /// Its removal.
     pub how: How,
 }
+
+/// The layer that is no container's own.
+pub const SERVICE: &str = "confined-service";
 
 const fn edit(name: &'static str, how: fn(&mut Bundle)) -> Layer {
     Layer { name, how: How::Edit(how) }
@@ -74,6 +79,8 @@ pub const LAYERS: &[Layer] = &[
     limit("file-size", "FILE_MIB", 2048),
     limit("stack", "STACK_MIB", 1024),
     edit("core-size", removal::core_size),
+    // What the service took from itself, and with that from everything that it starts.
+    Layer { name: SERVICE, how: How::Service },
     edit("queued-signals", removal::queued_signals),
     edit("message-queues", removal::message_queues),
 ];

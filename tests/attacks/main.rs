@@ -18,4 +18,5 @@ mod layers;
 mod outside;
 mod pulse;
 mod removal;
+mod unconfined;
 mod wrapper;

@@ -30,7 +30,7 @@ for word; do
     before=$word
 done
 [ -n "$run" ] || exec @runtime@ "$@"
-CMTEST_BUNDLE=$bundle CMTEST_WRAPPER=@home@ @home@/attacks --exact @editor@ </dev/null >>@home@/log 2>&1 3>&- 4<&- || exit 1
+CMTEST_BUNDLE=$bundle CMTEST_WRAPPER=@home@ @home@/attacks --exact @editor@ </dev/null >>@log@ 2>&1 3>&- 4<&- || exit 1
 [ -e "$bundle/prepare" ] || exec @runtime@ "$@"
 exec unshare --mount --propagation private -- /bin/sh -c '. "$0" && exec "$@"' "$bundle/prepare" @runtime@ "$@"
 "#;
@@ -40,20 +40,23 @@ exec unshare --mount --propagation private -- /bin/sh -c '. "$0" && exec "$@"' "
 #[derive(Debug)]
 pub struct Wrapper {
     dir: TempDir,
+    log: PathBuf,
 }
 
 impl Wrapper {
-    /// Around this runtime.
-    pub fn of(runtime: Runtime) -> Self {
+    /// Around this runtime, with a log in the home of the service, which can write nowhere else.
+    pub fn of(runtime: Runtime, home_of_service: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("cmtest-wrapper-").tempdir_in("/var/tmp").expect("a directory");
         let open = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("permissions");
         open(dir.path(), 0o755);
         let home = dir.path().display().to_string();
         fs::copy(std::env::current_exe().expect("this program"), dir.path().join("attacks")).expect("a copy");
         open(&dir.path().join("attacks"), 0o755);
-        fs::write(dir.path().join("log"), "").expect("a file");
-        account::give(&dir.path().join("log"));
+        let log = home_of_service.join("log-of-the-wrapper");
+        fs::write(&log, "").expect("a file");
+        account::give(&log);
         let script = SCRIPT.replace("@runtime@", &real(runtime)).replace("@home@", &home).replace("@editor@", EDITOR);
+        let script = script.replace("@log@", &log.display().to_string());
         fs::write(dir.path().join(runtime.name()), script).expect("the script");
         open(&dir.path().join(runtime.name()), 0o755);
         let tmp = dir.path().join("tmp");
@@ -61,7 +64,7 @@ impl Wrapper {
         open(&tmp, 0o1777);
         // Device 0:0 is the whiteout of overlayfs, the one that needs no privilege: a driver answers for it with ENXIO.
         mknod(&tmp.join("device"), SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), 0).expect("a device file");
-        Self { dir }
+        Self { dir, log }
     }
 
     /// For `runtime_path`.
@@ -71,7 +74,7 @@ impl Wrapper {
 
     /// What the editor said where it failed.
     pub fn log_of_failures(&self) -> String {
-        let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().filter(|line| line.contains("panicked") || line.contains("error")).collect::<Vec<_>>().join("\n")
     }
 }
@@ -122,7 +125,7 @@ fn edit(bundle: &Path, home: &Path) {
     for name in &layers {
         match named(name).how {
             How::Edit(edit) => edit(&mut edited),
-            How::Limit(..) => panic!("{name} is no part of the bundle"),
+            How::Limit(..) | How::Service => panic!("{name} is no part of the bundle"),
         }
     }
     fs::write(file, edited.config.to_string()).expect("the bundle");

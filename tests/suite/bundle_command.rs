@@ -35,6 +35,8 @@ fn keeper(runtime: Runtime) -> (TempDir, Settings) {
     fs::write(&program, script).expect("a program");
     fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("its mode");
     let settings = Settings::new(runtime).set("CASEMATE_RUNTIME_PATH", program.display());
+    // What the service starts can write nowhere else.
+    let settings = settings.set("CASEMATE_HOME", directory.path().display());
     (directory, settings)
 }
 

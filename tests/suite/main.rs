@@ -19,6 +19,7 @@ mod client;
 mod collect;
 mod compile;
 mod config_command;
+mod confinement;
 mod diagnose;
 mod doctor;
 mod each_verdict;

@@ -84,7 +84,7 @@ fn mount(line: &str) -> Option<Mount<'_>> {
 }
 
 /// Space, tab, newline and backslash are written in octal there.
-fn unescape(text: &str) -> String {
+pub(in crate::host) fn unescape(text: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(text.to_owned(), |text, (code, plain)| text.replace(code, plain))

@@ -1,7 +1,7 @@
 // attack: has the kernel write process accounts into a file
 // class: kernel/accounting
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,7 +1,7 @@
 // attack: puts a key where another job may find it
 // class: kernel/keyrings, peers/residual-channels
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

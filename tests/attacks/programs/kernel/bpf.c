@@ -1,7 +1,7 @@
 // attack: loads programs into the kernel
 // class: kernel/bpf
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

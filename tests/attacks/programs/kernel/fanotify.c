@@ -1,7 +1,7 @@
 // attack: watches what others do with files
 // class: kernel/fanotify
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

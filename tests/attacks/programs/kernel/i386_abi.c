@@ -1,7 +1,7 @@
 // attack: calls the kernel as a 32-bit program, by other numbers
 // class: kernel/other-abis
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <stdio.h>
 #include <sys/wait.h>

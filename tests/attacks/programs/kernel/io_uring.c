@@ -1,7 +1,7 @@
 // attack: asks for an io_uring, a second way into the kernel that passes by the filter
 // class: kernel/io-uring
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

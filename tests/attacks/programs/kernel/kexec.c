@@ -1,7 +1,7 @@
 // attack: replaces the running kernel
 // class: kernel/kexec
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,7 +1,7 @@
 // attack: makes a session keyring of its own
 // class: kernel/keyrings
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // attack: loads a module into the kernel
 // class: kernel/modules
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

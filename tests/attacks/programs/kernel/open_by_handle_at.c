@@ -1,7 +1,7 @@
 // attack: opens a file by its number, past every mount
 // class: kernel/file-handles
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,7 +1,7 @@
 // attack: counts events of the processor
 // class: kernel/perf
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // attack: talks to the hardware past the kernel
 // class: kernel/privileges
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,7 +1,7 @@
 // attack: changes the quotas of the host
 // class: kernel/quota
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

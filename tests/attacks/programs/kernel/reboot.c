@@ -1,7 +1,7 @@
 // attack: ends the machine
 // class: kernel/reboot
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

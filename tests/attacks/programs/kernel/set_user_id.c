@@ -1,7 +1,7 @@
 // attack: makes a program that runs as root
 // class: kernel/privileges, runtime/fresh-mounts
 // expect: held
-// stopped-by: capabilities, nosuid, no-new-privileges
+// stopped-by: capabilities, nosuid, no-new-privileges, confined-service
 // outside: not run, root outside has nothing to gain
 #include <fcntl.h>
 #include <stdio.h>

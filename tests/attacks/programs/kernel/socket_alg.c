@@ -1,7 +1,7 @@
 // attack: asks the kernel to encrypt, which has written into files that are shared (CVE-2026-31431)
 // class: kernel/sockets
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

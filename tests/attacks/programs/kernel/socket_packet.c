@@ -1,7 +1,7 @@
 // attack: reads what passes on the wire
 // class: kernel/sockets
 // expect: held
-// stopped-by: seccomp, capabilities
+// stopped-by: seccomp, capabilities, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // attack: talks to the hypervisor
 // class: kernel/sockets, peers/residual-channels
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

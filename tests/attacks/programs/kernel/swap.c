@@ -1,7 +1,7 @@
 // attack: takes swap away from the host
 // class: kernel/swap
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

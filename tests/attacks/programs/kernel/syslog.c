@@ -1,7 +1,7 @@
 // attack: reads the log of the kernel
 // class: leaks/messages, kernel/privileges
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,7 +1,7 @@
 // attack: pastes into a console
 // class: kernel/ioctl
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // attack: types into the terminal of whoever started the service
 // class: kernel/ioctl, runtime/terminal
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // attack: holds the kernel still inside a copy from user memory
 // class: kernel/userfaultfd
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // attack: looks whether set-user-id programs still count when the program begins
 // class: peers/before-the-filter, kernel/privileges
 // expect: held
-// stopped-by: no-new-privileges
+// stopped-by: no-new-privileges, confined-service
 // outside: breached
 #include <stdio.h>
 #include <string.h>

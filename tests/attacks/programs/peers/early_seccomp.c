@@ -1,7 +1,7 @@
 // attack: looks whether there is a filter yet when the program begins
 // class: peers/before-the-filter
 // expect: held
-// stopped-by: seccomp
+// stopped-by: seccomp, confined-service
 // outside: breached
 #include <stdio.h>
 #include <string.h>
