@@ -117,8 +117,10 @@ fn edit(bundle: &Path, home: &Path) {
     if layers.is_empty() {
         return;
     }
-    // The compiled filter, which would outlive the text that is edited.
-    config.as_object_mut().expect("an object").remove("annotations");
+    // The compiled filter goes with the filter; to everything else that is edited it belongs, for beside it there are no rules.
+    if layers.iter().any(|name| name == "seccomp") {
+        config.as_object_mut().expect("an object").remove("annotations");
+    }
     let place = bundle.parent().expect("a directory").to_owned();
     let image = image_below(config["root"]["path"].as_str().expect("a path"));
     let mut edited = Bundle { config, place, image, host_tmp: home.join("tmp"), prepare: Vec::new() };
