@@ -7,6 +7,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use casemate::seccomp::Profiles;
 use nix::sys::stat::{Mode, SFlag, mknod};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -117,9 +118,13 @@ fn edit(bundle: &Path, home: &Path) {
     if layers.is_empty() {
         return;
     }
-    // The compiled filter goes with the filter; to everything else that is edited it belongs, for beside it there are no rules.
-    if layers.iter().any(|name| name == "seccomp") {
+    // A container after the first of its profile has a compiled filter and no rules beside it. Where the filter is edited, it
+    // gets the rules instead.
+    if layers.iter().any(|name| ["seccomp", "no-new-privileges"].contains(&name.as_str())) {
         config.as_object_mut().expect("an object").remove("annotations");
+        let profiles = Profiles::load(None).expect("the profiles");
+        let rules = profiles.get("run").expect("the profile of a run").to_oci().expect("as an OCI runtime reads it");
+        config["linux"]["seccomp"] = serde_json::to_value(rules).expect("JSON");
     }
     let place = bundle.parent().expect("a directory").to_owned();
     let image = image_below(config["root"]["path"].as_str().expect("a path"));
