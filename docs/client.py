@@ -26,7 +26,7 @@ import urllib.error
 import urllib.request
 import uuid
 
-LANGUAGES = {".py": "python", ".java": "java", ".c": "c", ".cpp": "cpp", ".cc": "cpp"}
+LANGUAGES = {".py": "python", ".java": "java", ".c": "c", ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}
 
 
 class Refused(Exception):
@@ -139,6 +139,8 @@ def main():
     if len(sys.argv) != 3:
         sys.exit("usage: client.py ADDRESS FILE < input")
     client, file = Casemate(sys.argv[1], os.environ.get("TOKEN")), pathlib.Path(sys.argv[2])
+    if file.suffix not in LANGUAGES:
+        sys.exit(f"client.py: {file}: its name has to end with one of {' '.join(LANGUAGES)}")
     stdin = "" if sys.stdin.isatty() else {"base64": base64.b64encode(sys.stdin.buffer.read()).decode()}
     submission = client.submit(LANGUAGES[file.suffix], file.read_text(), stdin=stdin)
     try:
