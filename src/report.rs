@@ -5,7 +5,7 @@ mod refused;
 
 use nix::sys::signal::Signal;
 
-use crate::model::{Enforcement, Evidence, Fault, Limits, StepKind, StepReport, Stop, Verdict, WaitStatus};
+use crate::model::{Elapsed, Enforcement, Evidence, Fault, Limits, StepKind, StepReport, Stop, Verdict, WaitStatus};
 
 pub use bounds::bounds;
 pub use refused::{RefusedCall, fatal, refused};
@@ -54,7 +54,7 @@ pub fn classify(
     if evidence.stop == Some(Stop::Output) || evidence.output.cut {
         return Ok(Verdict::OutputLimit);
     }
-    if evidence.stop == Some(Stop::WallTime) {
+    if wall_time_is_up(evidence, limits) {
         return Ok(Verdict::TimeLimit);
     }
     if cpu_time_is_up(evidence, limits) {
@@ -97,6 +97,13 @@ pub const fn checked(checker: Verdict) -> Verdict {
 #[must_use]
 pub fn cpu_time_is_up(evidence: &Evidence, limits: &Limits) -> bool {
     evidence.stop == Some(Stop::CpuTime) || evidence.cpu_time.is_some_and(|used| used >= limits.cpu_time)
+}
+
+/// Whether the step took longer than it might, also where it ended by itself before the watchdog could say so.
+#[must_use]
+pub fn wall_time_is_up(evidence: &Evidence, limits: &Limits) -> bool {
+    let most = Elapsed::from_duration(limits.wall.duration());
+    evidence.stop == Some(Stop::WallTime) || evidence.elapsed.is_some_and(|took| took > most)
 }
 
 fn is(number: u8, signal: Signal) -> bool {

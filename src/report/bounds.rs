@@ -1,6 +1,6 @@
 //! What became of each limit of a step: a pure function of its report.
 
-use super::cpu_time_is_up;
+use super::{cpu_time_is_up, wall_time_is_up};
 use crate::model::{
     Bound, Bounds, Bytes, CpuShare, CpuTime, Enforcement, Enforcer, StepReport, Stop, Verdict, WallTime,
 };
@@ -47,7 +47,7 @@ pub fn bounds(step: &StepReport) -> Bounds {
             bound: limits.wall,
             used: evidence.wall,
             enforced_by: Enforcer::Watchdog,
-            fired: Some(stopped(Stop::WallTime)),
+            fired: Some(wall_time_is_up(evidence, limits)),
         },
         output: Bound {
             bound: limits.output,

@@ -1,7 +1,7 @@
 //! Each row of the two tables.
 
 use super::*;
-use crate::model::{Bound, Bytes, Captured, CpuShare, CpuTime, Enforcer, Inodes, OpenFiles, Pids, WallTime};
+use crate::model::{Bound, Bytes, Captured, CpuShare, CpuTime, Elapsed, Enforcer, Inodes, OpenFiles, Pids, WallTime};
 
 fn limits() -> Limits {
     Limits {
@@ -41,6 +41,11 @@ fn refused(evidence: Evidence) -> Evidence {
     Evidence { pids_refused: Some(1), ..evidence }
 }
 
+/// As `evidence`, after so many microseconds.
+fn took(elapsed: u64, evidence: Evidence) -> Evidence {
+    Evidence { elapsed: Some(Elapsed(elapsed)), ..evidence }
+}
+
 #[test]
 fn every_row_of_the_table_for_a_run() {
     let cut = Captured { cut: true, ..Captured::default() };
@@ -59,6 +64,9 @@ fn every_row_of_the_table_for_a_run() {
         ),
         ("counter unreadable is not out of memory", Evidence { oom_kills: None, ..exited(0) }, Ok(Verdict::Ok)),
         ("wall time", stopped(Stop::WallTime), Ok(Verdict::TimeLimit)),
+        ("wall time, noticed at the end", took(10_000_001, exited(0)), Ok(Verdict::TimeLimit)),
+        ("wall time, and another end", took(10_000_001, exited(1)), Ok(Verdict::TimeLimit)),
+        ("wall time, to the microsecond", took(10_000_000, exited(0)), Ok(Verdict::Ok)),
         ("cpu time, by the watchdog", stopped(Stop::CpuTime), Ok(Verdict::CpuLimit)),
         (
             "cpu time, noticed at the end",
