@@ -90,6 +90,7 @@ fn rows() -> Vec<Row> {
         row("tests", json!([{}, {}]), "/runs/1/stdin", json!([]), (json!([]), BAD)),
         row("stop_on_failure", json!(true), "/several/stop_on_failure", json!(true), (json!(1), MALFORMED))
             .beside(json!({"tests": [{}]})),
+        row("diagnose", json!(true), "/watched", json!("refused"), (json!(1), MALFORMED)),
         row("collect", json!(["a/b"]), "/collect", json!(["a/b"]), (json!("a"), MALFORMED)),
         row("tests[0].name", json!("n"), "/runs/0/test/name", json!("n"), (json!("x".repeat(257)), BAD)),
         row("tests[0].stdin", json!("in"), "/runs/0/stdin", bytes("in"), (json!([]), MALFORMED)),
