@@ -156,7 +156,8 @@ impl<W: Write> Watch<'_, W> {
             0 => return self.resume(pid, signal),
             // A stop of the whole program, by SIGSTOP for one: it stays stopped until it is told to go on.
             EVENT_STOP if signal != libc::SIGTRAP => return gone_or(request(libc::PTRACE_LISTEN, pid, 0)),
-            libc::PTRACE_EVENT_EXEC => {
+            // The starter may still have been the runtime when it was attached to; that it becomes itself is no program's doing.
+            libc::PTRACE_EVENT_EXEC if pid != self.starter => {
                 // Whichever thread executes, it goes on under the number of the first.
                 let former = message(pid)?.unwrap_or(pid);
                 let within = self.within.remove(&former);
