@@ -6,21 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Runtime, Server, Settings, scale};
+use crate::support::{Runtime, Server, Settings, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
-
-/// Submits and waits for the end, whatever a single request may wait.
-fn run(client: Client, body: &Value) -> Value {
-    let deadline = Instant::now() + scale::patience(Duration::from_secs(90));
-    let mut reply = client.post("/v1/submissions?wait=5", body.to_string().as_bytes());
-    assert!(matches!(reply.status, 201 | 202), "{body}: {}", reply.text());
-    let place = reply.header("location").expect("a location").to_owned();
-    while reply.json()["ended_at"].is_null() {
-        assert!(Instant::now() < deadline, "{}", reply.text());
-        reply = client.get(&format!("{place}?wait=5"));
-    }
-    reply.json()
-}
 
 /// The content of a file, or why there is none.
 fn content(file: &Value) -> Result<Vec<u8>, String> {
@@ -62,7 +49,7 @@ fn what_comes_back(runtime: Runtime) {
     let body =
         json!({"language": "python", "source": program!("collect/leaves.py"), "collect": paths, "limits": limits});
     let began = Instant::now();
-    let seen = run(server.client(), &body);
+    let seen = server.client().judge(&body);
     assert!(began.elapsed() < scale::patience(Duration::from_secs(30)));
     assert_eq!((&seen["verdict"], &seen["run"]["stdout"]), (&json!("exit_status"), &json!("")), "{seen:#}");
     let files = seen["run"]["files"].as_array().expect("files");
@@ -78,7 +65,7 @@ fn what_comes_back(runtime: Runtime) {
         assert_eq!(content(file).map(|bytes| bytes.len()), Ok(kept), "{file:#}");
         assert_eq!((&file["size_bytes"], &file["truncated"]), (&json!(size), &json!(true)), "{file:#}");
     }
-    let plain = run(server.client(), &json!({"language": "python", "source": "open('/tmp/x', 'w')"}));
+    let plain = server.client().judge(&json!({"language": "python", "source": "open('/tmp/x', 'w')"}));
     assert!(plain["run"]["files"].is_null(), "{plain:#}");
 }
 
@@ -89,7 +76,7 @@ fn nothing_changes_while_it_is_read(runtime: Runtime) {
     let client = Server::shared(runtime).client();
     let body = json!({"language": "python", "source": program!("collect/swaps.py"), "tests": vec![json!({}); 20],
         "limits": {"run": {"cpu_percent": 100}}, "collect": ["out", "dir/out", "etc/passwd"]});
-    let seen = run(client, &body);
+    let seen = client.judge(&body);
     assert_eq!(seen["verdict"], "accepted", "{seen:#}");
     for test in seen["tests"].as_array().expect("tests") {
         for file in test["files"].as_array().expect("files") {
@@ -110,7 +97,7 @@ fn files_of_each_test(runtime: Runtime) {
     let python = "import sys, time\nword = sys.stdin.read()\nopen('/tmp/out', 'w').write(word)\ntime.sleep(60 if word == 'sleep' else 0)";
     let wall = scale::limit("WALL_MS", 1000);
     let tests = json!([{"stdin": "1"}, {"stdin": "sleep", "limits": {"wall_ms": wall}}, {"stdin": "", "expected": "x"}, {"stdin": "much"}, {"stdin": "z"}]);
-    let seen = run(client, &json!({"language": "python", "source": python, "tests": tests, "collect": ["out"]}));
+    let seen = client.judge(&json!({"language": "python", "source": python, "tests": tests, "collect": ["out"]}));
     let of = |number: usize| &seen["tests"][number]["files"][0];
     let verdicts: Vec<_> = (0..5).map(|number| seen["tests"][number]["verdict"].clone()).collect();
     assert_eq!(verdicts, ["accepted", "time_limit", "wrong_answer", "accepted", "accepted"], "{seen:#}");
@@ -125,7 +112,7 @@ fn files_of_each_test(runtime: Runtime) {
     let java = "public class A { public static void main(String[] a) throws Exception { \
                 java.nio.file.Files.writeString(java.nio.file.Path.of(\"/tmp/out\"), \"left\"); } }";
     for (language, source) in [("c", c), ("cpp", cpp), ("java", java)] {
-        let seen = run(client, &json!({"language": language, "source": source, "collect": ["out"]}));
+        let seen = client.judge(&json!({"language": language, "source": source, "collect": ["out"]}));
         assert_eq!(content(&seen["run"]["files"][0]), Ok(b"left".to_vec()), "{language}: {seen:#}");
     }
 }

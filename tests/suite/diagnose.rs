@@ -4,12 +4,12 @@
 use std::fs;
 use std::io::Read;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::sse::Events;
-use crate::support::{Client, Runtime, Server, Settings, account, command, scale};
+use crate::support::{Runtime, Server, Settings, account, command, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 /// Asks for what the profile `run` answers with each of its two errors, and ends with 0 where it got them.
@@ -53,19 +53,6 @@ int main(void) {
 }
 "#;
 
-fn send(client: Client, body: &Value) -> Value {
-    let deadline = Instant::now() + scale::patience(Duration::from_secs(90));
-    let mut reply = client.post("/v1/submissions?wait=5", body.to_string().as_bytes());
-    assert!(matches!(reply.status, 201 | 202), "{body}: {}", reply.text());
-    let place = reply.header("location").expect("a location").to_owned();
-    while reply.json()["ended_at"].is_null() {
-        assert!(Instant::now() < deadline, "{}", reply.text());
-        reply = client.get(&format!("{place}?wait=5"));
-        assert_eq!(reply.status, 200, "{}", reply.text());
-    }
-    reply.json()
-}
-
 fn c(source: &str) -> Value {
     json!({"language": "c", "source": source, "diagnose": true, "limits": {"run": {"cpu_percent": 100}}})
 }
@@ -102,7 +89,7 @@ fn asked() -> Vec<(String, Option<String>, Value, bool, u64)> {
 fn refused_calls_are_named(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
     let client = Server::shared(runtime).client();
-    let seen = send(client, &c(ASKS));
+    let seen = client.judge(&c(ASKS));
     assert_eq!((&seen["verdict"], &seen["run"]["stdout"]), (&json!("accepted"), &json!("all of it\n")), "{seen:#}");
     assert_eq!(lines(&seen["run"]), asked(), "{seen:#}");
     assert_eq!(seen["run"]["refused_calls"][0]["number"], json!(272 - i32::from(cfg!(target_arch = "aarch64")) * 175));
@@ -110,7 +97,7 @@ fn refused_calls_are_named(runtime: Runtime) {
     // Of a compiler nobody asked, and it comes from the cache as ever.
     assert!(seen["compile"].get("refused_calls").is_none(), "{seen:#}");
 
-    let children = send(client, &c(CHILDREN));
+    let children = client.judge(&c(CHILDREN));
     assert_eq!(children["verdict"], "accepted", "{children:#}");
     let ptrace: Vec<_> = lines(&children["run"]).into_iter().filter(|(name, ..)| name == "ptrace").collect();
     assert_eq!(ptrace, [line("ptrace", None, Some("EPERM"), 50)], "{children:#}");
@@ -120,7 +107,7 @@ fn refused_calls_are_named(runtime: Runtime) {
         "#define _GNU_SOURCE\n#include <sched.h>\nint main(int n, char **v) { while (--n) unshare(CLONE_NEWUSER); return 0; }",
     );
     tests["tests"] = json!([{"args": ["a"]}, {"args": []}, {"args": ["a", "b"]}]);
-    let seen = send(client, &tests);
+    let seen = client.judge(&tests);
     let counts: Vec<Vec<u64>> = seen["tests"]
         .as_array()
         .expect("tests")
@@ -130,7 +117,7 @@ fn refused_calls_are_named(runtime: Runtime) {
     assert_eq!(counts, [vec![1], vec![], vec![2]], "{seen:#}");
 
     let python = json!({"language": "python", "diagnose": true, "source": "import socket\ntry: socket.socket()\nexcept PermissionError: print('refused')"});
-    let seen = send(client, &python);
+    let seen = client.judge(&python);
     assert_eq!((&seen["verdict"], &seen["run"]["stdout"]), (&json!("accepted"), &json!("refused\n")), "{seen:#}");
     assert!(lines(&seen["run"]).contains(&line("socket", Some("0x2"), Some("EPERM"), 1)), "{seen:#}");
 }
@@ -138,7 +125,7 @@ fn refused_calls_are_named(runtime: Runtime) {
 fn a_call_that_ends_the_program_is_named(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
     let abi32 = program!("c/abi32.c");
-    let seen = send(Server::shared(runtime).client(), &c(abi32));
+    let seen = Server::shared(runtime).client().judge(&c(abi32));
     assert_eq!((&seen["verdict"], &seen["run"]["signal"]), (&json!("syscall_denied"), &json!("SIGSYS")), "{seen:#}");
     let killed: Vec<_> = lines(&seen["run"]).into_iter().filter(|(.., killed, _)| *killed).collect();
     assert_eq!(killed, [line("20 of another table (0x40000003)", None, None, 1)], "{seen:#}");
@@ -160,13 +147,13 @@ fn who_does_not_ask_is_told_nothing(runtime: Runtime) {
     let mut plain = c(ASKS);
     for asks in [json!(false), json!(null)] {
         plain["diagnose"] = asks;
-        let seen = send(Server::shared(runtime).client(), &plain);
+        let seen = Server::shared(runtime).client().judge(&plain);
         assert_eq!(seen["verdict"], "accepted", "{seen:#}");
         assert!(!seen.to_string().contains("refused_calls"), "{seen:#}");
     }
 
     let server = Server::start(&Settings::new(runtime).set("CASEMATE_SECCOMP__NAME_REFUSED", "off"));
-    assert_eq!(send(server.client(), &plain)["verdict"], "accepted");
+    assert_eq!(server.client().judge(&plain)["verdict"], "accepted");
     let reply = server.client().post("/v1/submissions", c(ASKS).to_string().as_bytes());
     let problem = reply.json();
     assert_eq!((reply.status, &problem["field"]), (422, &json!("diagnose")), "{}", reply.text());
@@ -201,7 +188,7 @@ fn limits_hold_all_the_same(runtime: Runtime) {
         (with("for (;;) puts(\"flood\");", json!({"output_bytes": 1000, "cpu_percent": 100})), "output_limit"),
         (program_that_forks(), "process_limit"),
     ] {
-        let seen = send(client, &job);
+        let seen = client.judge(&job);
         assert_eq!(seen["verdict"], verdict, "{seen:#}");
         assert!(lines(&seen["run"]).iter().any(|(name, ..)| name == "600"), "{seen:#}");
     }
@@ -293,7 +280,7 @@ fn where_nobody_can_look_the_run_takes_place(runtime: Runtime) {
     needs!(Need::Sandbox(runtime), Need::Root, Need::Python);
     let settings = Settings::new(runtime).behind(&["/usr/bin/python3", "-c", WITHOUT_PTRACE]);
     let server = Server::start(&settings.set("CASEMATE_UNREADY_AFTER", 1));
-    let seen = send(server.client(), &c(ASKS));
+    let seen = server.client().judge(&c(ASKS));
     assert_eq!((&seen["verdict"], &seen["run"]["stdout"]), (&json!("accepted"), &json!("all of it\n")), "{seen:#}");
     let told = (&seen["run"]["refused_calls"], &seen["run"]["refused_calls_truncated"]);
     assert_eq!(told, (&json!(null), &json!(true)), "{seen:#}");
