@@ -34,7 +34,7 @@ pub fn workers() -> Value {
 pub fn waiting() -> Value {
     println!("\n{:<12}{:>14}{:>14}{:>20}", "waiting", "submit, ms", "status, ms", "hellos per second");
     let rows = [10usize, 1000, 10_000].map(|waiting| {
-        let settings = super::settings().set("MAX_WORKERS", 2).set("MAX_PENDING", 40_000);
+        let settings = super::settings().set("MAX_WORKERS", 2).set("CASEMATE_MAX_PENDING", 40_000);
         let server = Server::start_in(&settings.limit(&["python"], "RUN", "WALL_MS", 300_000), Place::alone());
         let client = server.client();
         // Both workers are held up while the rest comes and is looked at.

@@ -69,22 +69,40 @@ fn ranges() -> Vec<(u32, u32)> {
 
 /// `pid uid name` of every process of the service and its jobs, zombies apart.
 pub fn processes() -> BTreeSet<String> {
+    statuses().into_iter().map(|(pid, status)| format!("{pid} {} {}", uid(&status), field(&status, "Name:"))).collect()
+}
+
+/// How many processes of the service and its jobs ignore SIGTERM.
+pub fn deaf() -> usize {
+    let ignores = |status: &str| u64::from_str_radix(field(status, "SigIgn:"), 16).is_ok_and(|set| set >> 14 & 1 == 1);
+    statuses().iter().filter(|(_, status)| ignores(status)).count()
+}
+
+/// By process id, `/proc/PID/status` of every process of the service and its jobs, zombies apart.
+fn statuses() -> Vec<(String, String)> {
     let ranges = ranges();
-    let mut found = BTreeSet::new();
+    let mut found = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let pid = entry.file_name().to_string_lossy().into_owned();
         if !pid.bytes().all(|byte| byte.is_ascii_digit()) {
             continue;
         }
         let Ok(status) = fs::read_to_string(entry.path().join("status")) else { continue };
-        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
-        let uid = field("Uid:").split_whitespace().next().and_then(|uid| uid.parse::<u32>().ok()).unwrap_or_default();
+        let uid = uid(&status);
         let ours = ranges.iter().any(|(first, count)| uid >= *first && uid - first < *count);
-        if ours && !field("State:").starts_with('Z') {
-            found.insert(format!("{pid} {uid} {}", field("Name:")));
+        if ours && !field(&status, "State:").starts_with('Z') {
+            found.push((pid, status));
         }
     }
     found
+}
+
+fn field<'a>(status: &'a str, name: &str) -> &'a str {
+    status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim()
+}
+
+fn uid(status: &str) -> u32 {
+    field(status, "Uid:").split_whitespace().next().and_then(|uid| uid.parse().ok()).unwrap_or_default()
 }
 
 /// Every cgroup that is owned by the service or lies below one that is.

@@ -106,6 +106,8 @@ package() {
 user() {
     mkdir -p ~/.config/casemate
     patience >~/.config/casemate/environment
+    # The job that an earlier stage cut off runs again and for ever; the stop does not wait for it.
+    echo CASEMATE_SHUTDOWN_MS=1000 >>~/.config/casemate/environment
     echo 'images = "/home/images"' >~/.config/casemate/casemate.toml
     typed 'As a user' || return
     jobs_of user
