@@ -34,7 +34,7 @@ use crate::runtime::reaper::Reaper;
 use crate::runtime::{Kind, ProbeError, Runtime, Sealed, find};
 use crate::seccomp::Profiles;
 use crate::service::{Admission, Capacity, Ledger};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, Signals};
 use crate::store::StoreError;
 use crate::store::disk::{DiskStore, OpenError, Retention};
 use crate::telemetry::{Tag, chain};
@@ -265,12 +265,25 @@ pub fn serve(
 ) -> Result<(), StartError> {
     let edge_settings = HttpSettings { connections: connections(settings), ..settings.http };
     run(async {
+        // Before anything that takes time: a start can be called off too.
+        let shutdown = Shutdown::new();
+        let signals = {
+            let signals = Signals::listen().map_err(StartError::Signals)?;
+            let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);
+            tokio::spawn(async move { shutdown.watch(signals, deadline).await })
+        };
         let catalogue = Arc::new(definitions.languages.clone());
         // First: whoever had it is gone once we have it, and what he left can be swept.
         let store = open_store(settings)?;
         let Ground { sandbox, images } = ground(settings, definitions, delegated)?;
         // Before anybody can submit, and with no way around it.
-        selftest::run(&sandbox).await?;
+        tokio::select! {
+            tested = selftest::run(&sandbox) => tested?,
+            () = shutdown.stop_accepting().cancelled() => {
+                tracing::info!("stopped before anything was served");
+                return Ok(());
+            }
+        }
         let admission =
             Admission::new(Arc::clone(&catalogue) as _, settings.default_language.clone(), settings.limits.clone());
         let admission = admission.with_ceilings(settings.ceilings.clone()).with_tests(settings.tests.most);
@@ -292,7 +305,6 @@ pub fn serve(
         let listeners = http::listen(&settings.listen, settings.port).await?;
         let addresses = listeners.addresses();
         let apart = metrics::listen(settings.http.metrics).await?;
-        let shutdown = Shutdown::new();
 
         let health = Arc::new(Health::new(settings.unready_after));
         let pool = Pool::start(settings.max_workers, &sandbox, &ledger, &health);
@@ -309,10 +321,6 @@ pub fn serve(
         };
         let serving = tokio::spawn(http::serve(listeners, edge, shutdown.clone()));
         let measured = apart.map(|(listeners, edge)| tokio::spawn(http::serve(listeners, edge, shutdown.clone())));
-        let signals = {
-            let (shutdown, deadline) = (shutdown.clone(), settings.shutdown);
-            tokio::spawn(async move { shutdown.watch_signals(deadline).await })
-        };
         for address in &addresses {
             tracing::info!(tag = %Tag::Http, "listening on http://{address}");
         }

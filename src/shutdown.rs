@@ -8,7 +8,8 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use nix::sys::signal::SigSet;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The three points of no return. Clones share them.
@@ -61,20 +62,11 @@ impl Shutdown {
         self.serving.cancel();
     }
 
-    /// Waits for SIGTERM or SIGINT and walks through the first two phases; `deadline` is what running jobs get. Ends when
-    /// the second has been entered.
-    ///
-    /// # Errors
-    /// When the handlers cannot be installed.
-    pub async fn watch_signals(&self, deadline: Duration) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut next = async || {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        };
-        next().await;
-        self.walk(deadline, next()).await;
-        Ok(())
+    /// Waits for a signal and walks through the first two phases; `deadline` is what running jobs get. Ends when the second
+    /// has been entered.
+    pub async fn watch(&self, mut signals: Signals, deadline: Duration) {
+        signals.next().await;
+        self.walk(deadline, signals.next()).await;
     }
 
     /// The two phases, after the first signal: the second begins with the second signal or at the deadline.
@@ -85,9 +77,36 @@ impl Shutdown {
     }
 }
 
+/// SIGTERM and SIGINT, listened to from the moment on at which this is made.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Installs the handlers and lets in what was blocked until now. The kernel drops a signal that process 1 of a namespace
+    /// has no handler for, unless it is blocked (pid_namespaces(7), signal(7)): so the service is entered with signals blocked,
+    /// and one that comes before there are handlers is not lost. To be called early, in the thread that drives the runtime.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub fn listen() -> io::Result<Self> {
+        let signals = Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        SigSet::all().thread_unblock()?;
+        Ok(signals)
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+
+    use nix::sys::signal::Signal::SIGTERM;
 
     use super::*;
 
@@ -110,17 +129,16 @@ mod tests {
 
     #[tokio::test]
     async fn signals_reach_it() {
-        let shutdown = Shutdown::new();
+        // One that comes while they are blocked is there once they are listened to.
+        SigSet::all().thread_block().unwrap();
+        nix::sys::signal::raise(SIGTERM).unwrap();
+        let (shutdown, signals) = (Shutdown::new(), Signals::listen().unwrap());
         let watcher = shutdown.clone();
-        let task = tokio::spawn(async move { watcher.watch_signals(Duration::from_secs(3600)).await });
-        // The handlers are in place once the task has run up to its first wait; until then a signal would kill us.
-        let _installed = signal(SignalKind::terminate()).unwrap();
-        tokio::task::yield_now().await;
-        nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM).unwrap();
+        let task = tokio::spawn(async move { watcher.watch(signals, Duration::from_secs(3600)).await });
         shutdown.stop_accepting().cancelled().await;
         assert!(!shutdown.stop_now().is_cancelled());
-        nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM).unwrap();
-        task.await.unwrap().unwrap();
+        nix::sys::signal::raise(SIGTERM).unwrap();
+        task.await.unwrap();
         assert!(shutdown.stop_now().is_cancelled());
     }
 }

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::launch::{Inside, Launch};
 use crate::model::{Invocation, Job, JobId, JobReport, Run, Streams, Watched};
-use crate::server::{self, Definitions};
-use crate::shutdown::Shutdown;
+use crate::server::{self, Definitions, StartError};
+use crate::shutdown::{Shutdown, Signals};
 use crate::worker::Live;
 
 /// What became of it.
@@ -65,12 +65,13 @@ pub(super) fn carry_out(
         Inside::Serve(delegated) => delegated,
     };
     let report = server::run(async {
-        let ground = server::ground(&launch.settings, definitions, &delegated)?;
         let (cancel, shutdown) = (CancellationToken::new(), Shutdown::new());
         let signals = {
+            let signals = Signals::listen().map_err(StartError::Signals)?;
             let (shutdown, deadline) = (shutdown.clone(), launch.settings.shutdown);
-            tokio::spawn(async move { shutdown.watch_signals(deadline).await })
+            tokio::spawn(async move { shutdown.watch(signals, deadline).await })
         };
+        let ground = server::ground(&launch.settings, definitions, &delegated)?;
         let (report, leftovers) = {
             let work = ground.sandbox.execute(job, &cancel, live);
             tokio::pin!(work);

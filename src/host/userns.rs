@@ -85,7 +85,8 @@ pub enum Entered {
     Outer(ExitCode),
 }
 
-/// Enters the namespaces. In the outer process this returns only when the inner one has ended. `settle` is called once
+/// Enters the namespaces. In the outer process this returns only when the inner one has ended; in the inner one signals that
+/// are passed on to it are still blocked (`crate::shutdown::Signals`). `settle` is called once
 /// the cgroup namespace has its root, before there are two processes. Both are confined (`confine`) when this returns, and of
 /// all files only those below `own` can be written.
 ///
@@ -123,7 +124,7 @@ pub fn enter(ranges: Ranges, own: &[&Path], settle: impl FnOnce() -> io::Result<
                 // The outer process ended before the kernel was told to take this one along.
                 std::process::exit(1);
             }
-            sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&mask), None).map_err(EnterError::Signals)?;
+            // Signals stay blocked: process 1 would lose them before it has handlers. `Signals::listen` lets them in.
             private_mounts()?;
             keep_only(own)?;
             Ok(Entered::Inner)

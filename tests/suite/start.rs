@@ -2,10 +2,16 @@
 //! that SIGTERM brings.
 
 use std::net::TcpListener;
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::machine::Place;
-use crate::support::{Runtime, Server, Settings};
+use crate::support::scale::patience;
+use crate::support::{Runtime, Server, Settings, account};
 use crate::{needs, support::Need, under_both_runtimes};
 
 fn mistakes_stop_the_start(runtime: Runtime) {
@@ -93,6 +99,37 @@ fn sigterm_ends_it_with_status_zero(runtime: Runtime) {
     assert_eq!(busy.stop().map(|status| status.code()), Some(Some(0)), "busy\n{}", busy.log());
 }
 
+/// Before there is anything to stop: the kernel drops what process 1 of a namespace has no handler for.
+fn a_start_can_be_called_off(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let mut seen = Vec::new();
+    for wait in [0, 10, 20, 40, 80, 160, 320] {
+        let home = account::directory("home");
+        let mut command = Settings::new(runtime).command(home.path());
+        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary under test");
+        // No event says how far it has come; any moment will do.
+        std::thread::sleep(patience(Duration::from_millis(wait)));
+        let sent = Instant::now();
+        kill(Pid::from_raw(i32::try_from(child.id()).expect("a pid")), Signal::SIGTERM).expect("a process to end");
+        let status = loop {
+            match child.try_wait().expect("the state of the server") {
+                Some(status) => break Some(status),
+                None if sent.elapsed() > patience(Duration::from_secs(10)) => {
+                    let _ = child.kill().and_then(|()| child.wait());
+                    break None;
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        seen.push((wait, status.map(|status| (status.code(), status.signal()))));
+    }
+    // By the signal itself as long as there is no more than one process.
+    let well = |status: &_| matches!(status, Some((Some(0), None) | (None, Some(15))));
+    assert!(seen.iter().all(|(_, status)| well(status)), "ms after the start, status and signal: {seen:?}");
+    assert!(seen.iter().any(|(_, status)| *status == Some((Some(0), None))), "no start was under way: {seen:?}");
+}
+
 /// Which runtime it is, and which version: the one of the machine, or the one that the environment names for the tests.
 fn the_log_names_the_runtime(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
@@ -139,6 +176,7 @@ under_both_runtimes!(
     a_hard_limit_is_looked_at_before_anybody_is_served,
     a_port_in_use_is_named,
     sigterm_ends_it_with_status_zero,
+    a_start_can_be_called_off,
     the_log_names_the_runtime,
     the_log_has_its_prefixes_and_no_secrets,
 );

@@ -1,6 +1,9 @@
 //! Each verdict, and what became of each limit, from a real program: `casemate run --json`. What the routes make of them
 //! stands beside it, in the words of the contract.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::support::table::{Row, Table, row};
@@ -94,14 +97,20 @@ fn fired(step: &Value) -> Vec<String> {
 
 fn each_verdict_and_what_fired(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let mut wrong = Vec::new();
-    for case in cases() {
-        let report = report(runtime, &case);
-        let run = &report["runs"][0];
-        if run["verdict"] != case.verdict || fired(run) != case.fired {
-            wrong.push(format!("{}: wanted {} {:?}, got {report:#}", case.file, case.verdict, case.fired));
+    let (cases, next, wrong) = (cases(), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let report = report(runtime, case);
+            let run = &report["runs"][0];
+            if run["verdict"] != case.verdict || fired(run) != case.fired {
+                let told = format!("{}: wanted {} {:?}, got {report:#}", case.file, case.verdict, case.fired);
+                wrong.lock().expect("what is wrong").push(told);
+            }
         }
-    }
+    };
+    // Most of a case is compiling or waiting.
+    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
+    let wrong = wrong.into_inner().expect("what is wrong");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

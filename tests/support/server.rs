@@ -179,7 +179,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.end(Signal::SIGTERM);
+        let ended = self.child.is_none() || self.end(Signal::SIGTERM).is_some();
+        if !ended && !thread::panicking() {
+            panic!("the server did not end after SIGTERM; its log:\n{}", self.log());
+        }
         if thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();

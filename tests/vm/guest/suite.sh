@@ -5,13 +5,14 @@
 set -u
 product=/share/product
 # Of the attacks one or two of each kind; each takes seconds to compile here. None of them runs into a limit of time. The chosen
-# ones are held by what cgroup v2 or the kernel does, not only by our own code.
+# ones are held by what cgroup v2 or the kernel does, not only by our own code. There is no compiler outside of the images here,
+# so none is chosen that a compiler carries out and that is to succeed on the root of the machine.
 export CMTEST_ATTACK="exhaustion/bss exhaustion/daemons exhaustion/fork_bomb exhaustion/memfd exhaustion/thread_bomb
-    kernel/mount.c kernel/unshare_user leaks/cgroup_path leaks/network peers/compiler_reads runtime/limit_init"
+    kernel/mount.c kernel/unshare_user leaks/accounts.py leaks/cgroup_path leaks/network runtime/limit_init"
 [ "$3" = chosen ] || export CMTEST_ATTACK="exhaustion/bss exhaustion/daemons exhaustion/fork_bomb exhaustion/heap.py exhaustion/memfd
     exhaustion/page_cache exhaustion/stack exhaustion/survivor exhaustion/thread_bomb exhaustion/tmp_counts exhaustion/zombies
     kernel/io_uring kernel/mount.c kernel/ptrace kernel/socket_inet6 kernel/unshare_user kernel/i386_abi leaks/accounts.py
-    leaks/cgroup_path leaks/mount_table leaks/network peers/early_ peers/own_port.py peers/compiler_reads
+    leaks/cgroup_path leaks/mount_table leaks/network peers/early_ peers/own_port.py
     peers/compiler_memory runtime/forge_report runtime/limit_init runtime/write_image"
 export CARGO_MANIFEST_DIR=$product/tree CMTEST_BINARY=$product/casemate CMTEST_IMAGES=/home/images RUST_BACKTRACE=0
 export CMTEST_TIME_SCALE=$2

@@ -3,4 +3,4 @@
 # expect: held
 # stopped-by: cgroup-namespace
 # outside: not run, no cgroup of ours outside
-if cut -d: -f3 /proc/self/cgroup | grep -q casemate; then echo 'BREACHED: the path of the cgroup'; else echo 'held: it is the root'; fi
+if cut -d: -f3 /proc/self/cgroup | grep -qvx /; then echo 'BREACHED: the path of the cgroup'; else echo 'held: it is the root'; fi
