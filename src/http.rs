@@ -29,4 +29,5 @@ pub use decode::submission;
 pub use guard::Guard;
 pub use listen::{ListenError, Listeners, listen};
 pub use routes::Edge;
+pub use v1::in_lines as document;
 pub use v1::languages::document as languages;

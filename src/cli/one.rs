@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +19,16 @@ use crate::worker::Live;
 pub(super) enum Carried {
     /// This is the process outside; the one inside has told everything.
     Outside(ExitCode),
-    /// Its report.
-    Done(Box<JobReport>),
+    /// It was carried out.
+    Done(Box<Done>),
+}
+
+/// A job that was carried out, and when.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) report: JobReport,
+    pub(super) began: SystemTime,
+    pub(super) ended: SystemTime,
 }
 
 /// The program in `file` with our standard input as its own. To be called before anything else has read from that.
@@ -64,7 +73,7 @@ pub(super) fn carry_out(
         Inside::Ended(status) => return Ok(Carried::Outside(status)),
         Inside::Serve(delegated) => delegated,
     };
-    let report = server::run(async {
+    let done = server::run(async {
         let (cancel, shutdown) = (CancellationToken::new(), Shutdown::new());
         let signals = {
             let signals = Signals::listen().map_err(StartError::Signals)?;
@@ -72,6 +81,7 @@ pub(super) fn carry_out(
             tokio::spawn(async move { shutdown.watch(signals, deadline).await })
         };
         let ground = server::ground(&launch.settings, definitions, &delegated)?;
+        let began = SystemTime::now();
         let (report, leftovers) = {
             let work = ground.sandbox.execute(job, &cancel, live);
             tokio::pin!(work);
@@ -83,9 +93,10 @@ pub(super) fn carry_out(
                 }
             }
         };
+        let ended = SystemTime::now();
         leftovers.clear().await;
         signals.abort();
-        Ok(report)
+        Ok(Done { report, began, ended })
     })?;
-    Ok(Carried::Done(Box::new(report)))
+    Ok(Carried::Done(Box::new(done)))
 }

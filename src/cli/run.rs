@@ -1,7 +1,7 @@
 //! `casemate run FILE`: one file through the same sandbox, without the server.
 
 // What the program prints is what this command prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stderr)]
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::launch::{Launch, Weakness};
-use super::one::{self, Carried};
+use super::one::{self, Carried, Done};
 use super::told::tell;
+use crate::http::document;
 use crate::language::Languages;
-use crate::model::{Job, JobReport, Outcome, StepReport, Verdict, WaitStatus, Watched};
-use crate::report::{bounds, fatal, refused};
+use crate::model::{Job, JobReport, Outcome, State, StepReport, Submission, Verdict, WaitStatus, Watched};
+use crate::report::fatal;
 use crate::seccomp::refusals;
 use crate::telemetry::{self, LogFormat};
 use crate::worker::{Live, Stream};
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// Its language, where the file's name does not tell
     #[arg(long, short)]
     language: Option<String>,
-    /// Print the whole report as JSON in place of the program's output
+    /// Print the report in place of the program's output: the JSON of GET /v1/submissions/{id}
     #[arg(long)]
     json: bool,
     /// Name the system calls that the program was refused; it is watched for that, which makes each of its calls slower
@@ -67,16 +67,17 @@ fn carry_out(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         Stream::Err => pass_on(&mut io::stderr().lock(), bytes),
     };
     let live = Live { told: (!json).then_some(&live), kept: None };
-    let report = match one::carry_out(&launch, definitions, &job, live)? {
+    let done = match one::carry_out(&launch, definitions, &job, live)? {
         Carried::Outside(status) => return Ok(status),
-        Carried::Done(report) => report,
+        Carried::Done(done) => *done,
     };
+    let status = status(&done.report);
     if json {
-        println!("{:#}", shown(&job, &report));
+        pass_on(&mut io::stdout().lock(), &document(submission(&job, done))?);
     } else {
-        explain(&report);
+        explain(&done.report);
     }
-    Ok(ExitCode::from(status(&report)))
+    Ok(ExitCode::from(status))
 }
 
 /// A reader that is gone is no reason to stop the program: it would not notice outside either, until its next write.
@@ -179,35 +180,17 @@ fn words(step: &StepReport) -> String {
     }
 }
 
-fn shown(job: &Job, report: &JobReport) -> Value {
-    json!({
-        "language": job.language,
-        "outcome": report.outcome,
-        "compile": report.compile.as_ref().map(step),
-        "runs": report.runs.iter().map(step).collect::<Vec<_>>(),
-    })
-}
-
-fn step(step: &StepReport) -> Value {
-    let evidence = &step.evidence;
-    let bounds = bounds(step);
-    let mut shown = json!({
-        "verdict": step.verdict,
-        "stdout": String::from_utf8_lossy(&evidence.output.stdout),
-        "stderr": String::from_utf8_lossy(&evidence.output.stderr),
-        "output_bytes": evidence.output.seen,
-        "output_cut": evidence.output.cut,
-        "wall_ms": evidence.wall,
-        "cpu_us": evidence.cpu_time,
-        "memory_peak_bytes": evidence.memory_peak,
-        "oom_kills": evidence.oom_kills,
-        "forks_refused": evidence.pids_refused,
-        "limits": bounds,
-        "not_enforced": bounds.weak(),
-    });
-    if let Some(calls) = &evidence.calls {
-        shown["refused_calls"] = json!(refused(calls));
-        shown["refused_calls_truncated"] = json!(calls.truncated());
+/// As a service would have it to which it was handed in when the work began.
+fn submission(job: &Job, done: Done) -> Submission {
+    let Done { report, began, ended } = done;
+    Submission {
+        id: job.id,
+        owner: None,
+        language: job.language.clone(),
+        state: if report.succeeded() { State::Completed } else { State::Failed },
+        queued_at: began,
+        started_at: Some(began),
+        completed_at: Some(ended),
+        report: Some(report),
     }
-    shown
 }

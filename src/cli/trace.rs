@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let profiles = definitions.profiles.clone();
     let report = match one::carry_out(&launch, definitions, &job, Live::default())? {
         Carried::Outside(status) => return Ok(status),
-        Carried::Done(report) => report,
+        Carried::Done(done) => done.report,
     };
     if let Outcome::Faulted(fault) = &report.outcome {
         return Err(format!("internal error: {fault}").into());

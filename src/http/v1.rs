@@ -14,6 +14,7 @@ mod query;
 mod submissions;
 mod verdict;
 
+pub use document::in_lines;
 pub use events::Endings;
 use hyper::body::Incoming;
 use hyper::{Method, Request};

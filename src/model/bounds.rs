@@ -58,7 +58,7 @@ impl Enforcer {
 }
 
 /// One limit. What nobody could tell is absent, never zero or false.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound<T> {
     /// What was allowed.
     pub bound: T,
@@ -78,7 +78,7 @@ impl<T> Bound<T> {
 }
 
 /// Every limit of a step, by the names of [`Limits`](super::Limits).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Bounds {
     pub memory: Bound<Bytes>,
@@ -96,7 +96,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The names of the limits that can be passed.
+    /// The names of the limits that can be passed, as requests have them.
     #[must_use]
     pub fn weak(&self) -> Vec<&'static str> {
         self.names(|by, _| by.weak())
@@ -111,16 +111,16 @@ impl Bounds {
     /// The names of those for which this holds: who sees to it, and whether it came into play.
     fn names(&self, holds: impl Fn(Enforcer, Option<bool>) -> bool) -> Vec<&'static str> {
         [
-            ("memory", Some(self.memory.state())),
-            ("pids", Some(self.pids.state())),
-            ("cpu_share", self.cpu_share.map(|share| share.state())),
-            ("cpu_time", Some(self.cpu_time.state())),
-            ("wall", Some(self.wall.state())),
-            ("output", Some(self.output.state())),
-            ("file_size", Some(self.file_size.state())),
+            ("memory_bytes", Some(self.memory.state())),
+            ("processes", Some(self.pids.state())),
+            ("cpu_percent", self.cpu_share.map(|share| share.state())),
+            ("cpu_ms", Some(self.cpu_time.state())),
+            ("wall_ms", Some(self.wall.state())),
+            ("output_bytes", Some(self.output.state())),
+            ("file_bytes", Some(self.file_size.state())),
             ("open_files", Some(self.open_files.state())),
-            ("stack", Some(self.stack.state())),
-            ("tmp", Some(self.tmp.state())),
+            ("stack_bytes", Some(self.stack.state())),
+            ("tmp_bytes", Some(self.tmp.state())),
             ("tmp_inodes", Some(self.tmp_inodes.state())),
         ]
         .into_iter()

@@ -204,7 +204,7 @@ fn each_limit_that_fires_says_so() {
 #[test]
 fn without_a_cgroup_every_weak_limit_is_named() {
     let seen = concluded(exited(0), Enforcement::Sampling);
-    assert_eq!(seen.weak(), ["memory", "cpu_share", "cpu_time"]);
+    assert_eq!(seen.weak(), ["memory_bytes", "cpu_percent", "cpu_ms"]);
     assert_eq!(seen.pids.enforced_by, Enforcer::Rlimit);
 }
 

@@ -255,7 +255,7 @@ fn the_command_names_them_too(runtime: Runtime) {
     assert_eq!(told.len(), begins.len(), "{err}");
     assert!(told.iter().zip(begins).all(|(told, begin)| told.starts_with(begin)), "{err}");
     let report: Value = serde_json::from_str(&run(&["--json", "--diagnose"])[0]).expect("JSON");
-    assert_eq!(lines(&report["runs"][0]), asked(), "{report:#}");
+    assert_eq!(lines(&report["run"]), asked(), "{report:#}");
     assert!(report["compile"].get("refused_calls").is_none(), "{report:#}");
     for arguments in [&["--json"][..], &[]] {
         let [out, err] = run(arguments);

@@ -89,7 +89,7 @@ fn every_line_is_an_object_and_a_job_is_found_by_its_id(runtime: Runtime) {
     assert!(audit.len() == 2 && audit[0].starts_with(&format!("{hog} by judge program sha256:")), "{audit:?}");
     let (words, fired) = audit[1].split_once(", limits that fired: ").expect("limits");
     assert_eq!(words, format!("{hog} by judge ended: memory_limit"));
-    assert!(fired.split(", ").any(|one| one == "memory (1 step)"), "{fired}");
+    assert!(fired.split(", ").any(|one| one == "memory_bytes (1 step)"), "{fired}");
     // What ran for nobody, the containers that are made ahead, is nobody's.
     assert!(
         all.iter().any(|object| text(object, "message").contains(": prepared ") && object["id"].is_null()),

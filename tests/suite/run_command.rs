@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use crate::support::{Runtime, Settings, account, command};
+use serde_json::{Value, json};
+
+use crate::support::{Runtime, Server, Settings, account, command};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 fn casemate(runtime: Runtime, arguments: &[&str], input: &[u8]) -> Output {
@@ -86,20 +88,69 @@ fn the_report_is_json(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
     let dir = account::directory("programs");
     let rows = [
-        ("ok.py", "print('hi')", 0, "\"ok\""),
-        ("status.py", "import sys; sys.exit(7)", 7, "exit_status"),
-        ("memory.py", "x = b'x' * (200 << 20)", 137, "memory_limit"),
-        ("broken.c", "int main(void) { return }", 1, "compile_failed"),
+        ("ok.py", "print('hi')", 0, "completed", "accepted"),
+        ("status.py", "import sys; sys.exit(7)", 7, "failed", "exit_status"),
+        ("memory.py", "x = b'x' * (200 << 20)", 137, "failed", "memory_limit"),
+        ("broken.c", "int main(void) { return }", 1, "failed", "compile_error"),
     ];
-    for (name, text, status, word) in rows {
+    for (name, text, exit, status, verdict) in rows {
         let seen = casemate(runtime, &["run", "--json", &file(dir.path(), name, text)], b"");
-        let text = String::from_utf8_lossy(&seen.stdout).into_owned();
-        let json: serde_json::Value =
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error} in {text:?}"));
-        assert!(json.is_object() && text.contains(word), "{name}: {word} not in {text}");
-        let code = seen.status.code().unwrap_or_default();
-        assert!(code == status || (status == 1 && code != 0), "{name}: {code}");
+        let report: Value = serde_json::from_slice(&seen.stdout).unwrap_or_else(|error| panic!("{error}: {seen:?}"));
+        assert_eq!((&report["status"], &report["verdict"]), (&json!(status), &json!(verdict)), "{name}: {report:#}");
+        assert_eq!(seen.status.code(), Some(exit), "{name}: {seen:?}");
     }
+}
+
+/// What is another each time, or on another machine.
+const VOLATILE: [&str; 15] = [
+    "id",
+    "queued_at",
+    "started_at",
+    "ended_at",
+    "queue_us",
+    "run_us",
+    "wall_us",
+    "cpu_us",
+    "memory_bytes",
+    "runtime",
+    "digest",
+    "limit",
+    "used",
+    "enforced_by",
+    "fired",
+];
+
+/// Field by field in the order of the text, without values that differ.
+fn steady(document: &str) -> String {
+    let line = |line: &str| {
+        let volatile = |name: &&str| line.trim_start().starts_with(&format!("\"{name}\": "));
+        let value = !line.ends_with('{') && VOLATILE.iter().any(volatile);
+        let (name, _) = line.split_once(": ").filter(|_| value).unwrap_or((line, ""));
+        if value { format!("{name}: …\n") } else { format!("{line}\n") }
+    };
+    document.lines().map(line).collect()
+}
+
+const DOCUMENT: &str = "tests/golden/run-json.txt";
+
+/// Name by name, and what is the same each time value by value.
+fn the_report_is_that_of_the_service(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let dir = account::directory("programs");
+    let source = "#include <stdio.h>\nint main(void) { puts(\"out\"); fputs(\"err \\xff\", stderr); return 3; }\n";
+    let seen = casemate(runtime, &["run", "--json", &file(dir.path(), "both.c", source)], b"");
+    assert_eq!(seen.status.code(), Some(3), "{seen:?}");
+    let told = String::from_utf8(seen.stdout).expect("text");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        fs::write(&path, steady(&told)).expect("the document");
+    }
+    let golden = fs::read_to_string(&path).expect("the document");
+    assert_eq!(steady(&told), golden, "{DOCUMENT}; if this is meant: UPDATE_GOLDEN=1 cargo test --test suite");
+
+    let seen = Server::shared(runtime).client().judge(&json!({"language": "c", "source": source}));
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(steady(&format!("{told:#}")), steady(&format!("{seen:#}")), "the command, and the service");
 }
 
 fn images_are_listed_and_verified(runtime: Runtime) {
@@ -115,5 +166,6 @@ under_both_runtimes!(
     standard_input_is_binary,
     the_language_can_be_named,
     the_report_is_json,
+    the_report_is_that_of_the_service,
     images_are_listed_and_verified,
 );

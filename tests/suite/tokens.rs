@@ -87,7 +87,10 @@ fn a_token_is_made_read_and_never_logged(runtime: Runtime) {
     assert!(log.contains(&audit) && log.contains("by nobody program sha256:"), "{audit}");
     // Its share of a processor may have held it back; no other limit came into play.
     let ended = format!("[AUDIT] {id} by judge ended: accepted, limits that fired: ");
-    assert!(["none\n", "cpu_share (1 step)\n"].iter().any(|fired| log.contains(&format!("{ended}{fired}"))), "{ended}");
+    assert!(
+        ["none\n", "cpu_percent (1 step)\n"].iter().any(|fired| log.contains(&format!("{ended}{fired}"))),
+        "{ended}"
+    );
     assert!(!log.contains("print("), "a program is in the log");
     let file = fs::read_to_string(tokens.path()).expect("the file");
     let hashes: Vec<_> =

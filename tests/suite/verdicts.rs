@@ -10,17 +10,17 @@ use crate::support::table::{Row, Table, row};
 use crate::support::{Runtime, Server, Settings, account, command, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
-/// One program: what it is called, its settings, its text, its verdict, the limits that fired.
+/// One program: what it is called, its settings, its text, how it ended, the limits that fired.
 struct Case {
     file: &'static str,
     text: String,
     limits: &'static [(&'static str, u64)],
-    verdict: Value,
+    ended: &'static str,
     fired: &'static [&'static str],
 }
 
-fn case(file: &'static str, text: impl Into<String>, verdict: Value, fired: &'static [&'static str]) -> Case {
-    Case { file, text: text.into(), limits: &[], verdict, fired }
+fn case(file: &'static str, text: impl Into<String>, ended: &'static str, fired: &'static [&'static str]) -> Case {
+    Case { file, text: text.into(), limits: &[], ended, fired }
 }
 
 impl Case {
@@ -42,38 +42,33 @@ fn forks(status: u32) -> String {
 fn cases() -> Vec<Case> {
     let free: &[_] = &[("CPU_PERCENT", 0), ("WALL_MS", 60_000)];
     vec![
-        case("ok.c", c("puts(\"hi\");"), json!("ok"), &[]),
-        case("seven.c", c("return 7;"), json!({"exit_status": 7}), &[]),
-        case("segv.c", c("raise(SIGSEGV);"), json!({"signal": 11}), &[]),
-        case("kill.c", c("raise(SIGKILL);"), json!({"signal": 9}), &[]),
-        case("memory.c", c("memset(malloc(200 << 20), 1, 200 << 20);"), json!("memory_limit"), &["memory"]).limit(free),
-        case("busy.c", c("for (volatile int i = 0;; i++);"), json!("cpu_limit"), &["cpu_time"]).limit(&[
+        case("ok.c", c("puts(\"hi\");"), "accepted", &[]),
+        case("seven.c", c("return 7;"), "exit_status 7", &[]),
+        case("segv.c", c("raise(SIGSEGV);"), "signal SIGSEGV", &[]),
+        case("kill.c", c("raise(SIGKILL);"), "signal SIGKILL", &[]),
+        case("memory.c", c("memset(malloc(200 << 20), 1, 200 << 20);"), "memory_limit", &["memory_bytes"]).limit(free),
+        case("busy.c", c("for (volatile int i = 0;; i++);"), "cpu_limit", &["cpu_ms"]).limit(&[
             ("CPU_PERCENT", 0),
             ("CPU_SECONDS", 1),
             ("WALL_MS", 60_000),
         ]),
-        case("own_cpu_limit.c", program!("c/own_cpu_limit.c"), json!("cpu_limit"), &["cpu_time"]).limit(free),
-        case("sleep.c", c("sleep(60);"), json!("time_limit"), &["wall"]).limit(&[("WALL_MS", 500)]),
-        case("flood.c", c("for (;;) puts(\"flood\");"), json!("output_limit"), &["output"]).limit(&[
+        case("own_cpu_limit.c", program!("c/own_cpu_limit.c"), "cpu_limit", &["cpu_ms"]).limit(free),
+        case("sleep.c", c("sleep(60);"), "time_limit", &["wall_ms"]).limit(&[("WALL_MS", 500)]),
+        case("flood.c", c("for (;;) puts(\"flood\");"), "output_limit", &["output_bytes"]).limit(&[
             ("CPU_PERCENT", 0),
             ("OUTPUT_BYTES", 1000),
             ("WALL_MS", 60_000),
         ]),
-        case("forks.c", forks(1), json!("process_limit"), &["pids"]).limit(free),
-        case("forks_signal.c", forks(256), json!("process_limit"), &["pids"]).limit(free),
-        case("forks_well.c", forks(0), json!("ok"), &["pids"]).limit(free),
-        case("file.c", program!("c/file_too_large.c"), json!("file_limit"), &["file_size"]),
-        case(
-            "share.c",
-            c("for (volatile int i = 0; i < 400000000; i++);"),
-            json!("time_limit"),
-            &["cpu_share", "wall"],
-        )
-        .limit(&[("CPU_PERCENT", 1), ("WALL_MS", 1500)]),
+        case("forks.c", forks(1), "process_limit", &["processes"]).limit(free),
+        case("forks_signal.c", forks(256), "process_limit", &["processes"]).limit(free),
+        case("forks_well.c", forks(0), "accepted", &["processes"]).limit(free),
+        case("file.c", program!("c/file_too_large.c"), "file_limit", &["file_bytes"]),
+        case("share.c", c("for (volatile int i = 0; i < 400000000; i++);"), "time_limit", &["cpu_percent", "wall_ms"])
+            .limit(&[("CPU_PERCENT", 1), ("WALL_MS", 1500)]),
         #[cfg(target_arch = "x86_64")]
-        case("abi32.c", program!("c/abi32.c"), json!("seccomp"), &[]),
+        case("abi32.c", program!("c/abi32.c"), "syscall_denied", &[]),
         #[cfg(target_arch = "x86_64")]
-        case("abi_x32.c", program!("c/abi_x32.c"), json!("seccomp"), &[]),
+        case("abi_x32.c", program!("c/abi_x32.c"), "syscall_denied", &[]),
     ]
 }
 
@@ -89,6 +84,16 @@ fn report(runtime: Runtime, case: &Case) -> Value {
     serde_json::from_slice(&seen.stdout).unwrap_or_else(|error| panic!("{}: {error}: {seen:?}", case.file))
 }
 
+/// The verdict, and with what it is about.
+fn ended(step: &Value) -> String {
+    let verdict = step["verdict"].as_str().expect("a verdict");
+    match verdict {
+        "exit_status" => format!("{verdict} {}", step["exit_status"]),
+        "signal" => format!("{verdict} {}", step["signal"].as_str().unwrap_or_default()),
+        _ => verdict.to_owned(),
+    }
+}
+
 fn fired(step: &Value) -> Vec<String> {
     let limits = step["limits"].as_object().expect("limits");
     let fired = |limit: &Value| limit["fired"] == json!(true);
@@ -101,9 +106,9 @@ fn each_verdict_and_what_fired(runtime: Runtime) {
     let work = || {
         while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
             let report = report(runtime, case);
-            let run = &report["runs"][0];
-            if run["verdict"] != case.verdict || fired(run) != case.fired {
-                let told = format!("{}: wanted {} {:?}, got {report:#}", case.file, case.verdict, case.fired);
+            let run = &report["run"];
+            if ended(run) != case.ended || report["verdict"] != run["verdict"] || fired(run) != case.fired {
+                let told = format!("{}: wanted {} {:?}, got {report:#}", case.file, case.ended, case.fired);
                 wrong.lock().expect("what is wrong").push(told);
             }
         }
@@ -119,24 +124,24 @@ fn every_limit_is_accounted_for(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
     let body = "memset(malloc(40 << 20), 1, 40 << 20); puts(\"hello\"); for (int i = 0; i < 20; i++) if (!fork()) { usleep(300000); _exit(0); } \
                 for (int i = 0; i < 20; i++) wait(0);";
-    let report = report(runtime, &case("used.c", c(body), json!("ok"), &[]));
-    let limits = report["runs"][0]["limits"].as_object().expect("limits").clone();
-    let names = "cpu_share cpu_time file_size memory open_files output pids stack tmp tmp_inodes wall";
+    let report = report(runtime, &case("used.c", c(body), "accepted", &[]));
+    let limits = report["run"]["limits"].as_object().expect("limits").clone();
+    let names = "cpu_ms cpu_percent file_bytes memory_bytes open_files output_bytes processes stack_bytes tmp_bytes tmp_inodes wall_ms";
     assert_eq!(limits.keys().cloned().collect::<Vec<_>>().join(" "), names);
     let used = |name: &str| limits[name]["used"].as_u64().unwrap_or_else(|| panic!("{name}: {report:#}"));
-    assert!((40 << 20..100 << 20).contains(&used("memory")), "{report:#}");
-    assert!((300..scale::limit("WALL_MS", 5000)).contains(&used("wall")), "{report:#}");
-    assert!((1..scale::limit("WALL_MS", 2_000_000)).contains(&used("cpu_time")), "{report:#}");
-    assert_eq!((used("pids"), used("output")), (21, 6), "{report:#}");
-    assert_eq!(limits["memory"]["bound"], json!(100 << 20));
-    assert_eq!(limits["pids"]["bound"], json!(64));
-    assert_eq!(report["runs"][0]["not_enforced"], json!([]));
+    assert!((40 << 20..100 << 20).contains(&used("memory_bytes")), "{report:#}");
+    assert!((300..scale::limit("WALL_MS", 5000)).contains(&used("wall_ms")), "{report:#}");
+    assert!((1..scale::limit("WALL_MS", 2000)).contains(&used("cpu_ms")), "{report:#}");
+    assert_eq!((used("processes"), used("output_bytes")), (21, 6), "{report:#}");
+    assert_eq!(limits["memory_bytes"]["limit"], json!(100 << 20));
+    assert_eq!(limits["processes"]["limit"], json!(64));
+    assert_eq!(report["run"]["not_enforced"], json!([]));
     for (name, limit) in &limits {
         let by = limit["enforced_by"].as_str().unwrap_or_default();
         let wanted = match name.as_str() {
-            "memory" | "pids" | "cpu_share" => by == "cgroup_v1" || by == "cgroup_v2",
-            "cpu_time" | "wall" | "output" => by == "watchdog",
-            "tmp" | "tmp_inodes" => by == "tmpfs",
+            "memory_bytes" | "processes" | "cpu_percent" => by == "cgroup_v1" || by == "cgroup_v2",
+            "cpu_ms" | "wall_ms" | "output_bytes" => by == "watchdog",
+            "tmp_bytes" | "tmp_inodes" => by == "tmpfs",
             _ => by == "rlimit",
         };
         assert!(wanted, "{name}: {report:#}");
@@ -146,9 +151,10 @@ fn every_limit_is_accounted_for(runtime: Runtime) {
 /// A compiler that refuses a program is another ending than one that is stopped.
 fn compile_errors_are_told_apart(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let broken = report(runtime, &case("broken.c", "int main(void) { return }", json!(null), &[]));
-    assert_eq!(broken["outcome"], json!("compile_failed"));
-    assert_eq!(broken["compile"]["verdict"], json!({"compile_error": 1}), "{broken:#}");
+    let broken = report(runtime, &case("broken.c", "int main(void) { return }", "", &[]));
+    assert_eq!((&broken["verdict"], &broken["run"]), (&json!("compile_error"), &json!(null)), "{broken:#}");
+    let compile = &broken["compile"];
+    assert_eq!((&compile["verdict"], &compile["exit_status"]), (&json!("compile_error"), &json!(1)), "{broken:#}");
 }
 
 fn rows() -> Vec<Row> {

@@ -2,6 +2,7 @@
 //! a [`Slot`] until the whole is cut into parts, so that output never lies in memory twice.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
@@ -15,7 +16,7 @@ use super::judged::{self, Ran, Tests};
 use super::openapi::schemas;
 use super::verdict::{self, ending};
 use crate::http::printed::{Printed, Step as At, Stream, kept};
-use crate::http::reply::Part;
+use crate::http::reply::{self, Part};
 use crate::model::{
     About, Bound, Bounds, Enforcer, JobId, JobReport, StepReport, Streams, Submission, Verdict, WaitStatus,
 };
@@ -224,6 +225,17 @@ pub fn parts(submission: &Submission) -> serde_json::Result<Vec<Part>> {
     Ok(slots.cut(&json))
 }
 
+/// The whole of it at once, a line for each field: for who has a submission and no service.
+///
+/// # Errors
+/// As [`parts`].
+pub fn in_lines(submission: Submission) -> serde_json::Result<Vec<u8>> {
+    let mut slots = Slots::new();
+    let mut json = serde_json::to_string_pretty(&document(&submission, &mut slots))?;
+    json.push('\n');
+    Ok(reply::whole(Arc::new(submission), slots.cut(&json)))
+}
+
 fn document<'a>(submission: &'a Submission, slots: &mut Slots) -> Document<'a> {
     let end = submission.report.as_ref().map(|report| end(report, slots));
     Document { head: Head::of(submission), end }
@@ -283,7 +295,7 @@ pub fn step(report: &StepReport, at: At, slots: &mut Slots) -> Step {
         cpu_us: evidence.cpu_time.map(|t| t.0),
         memory_bytes: evidence.memory_peak.map(|b| b.0),
         limits: limits(&bounds),
-        not_enforced: bounds.weak().into_iter().map(on_the_wire).collect(),
+        not_enforced: bounds.weak(),
     }
 }
 
@@ -316,22 +328,6 @@ fn limits(bounds: &Bounds) -> Limits {
 fn limit<T>(bound: Bound<T>, number: impl Fn(T) -> u64) -> Limit {
     let Bound { bound, used, enforced_by, fired } = bound;
     Limit { limit: number(bound), used: used.map(number), enforced_by, fired }
-}
-
-/// The names of [`Bounds`] as requests have them.
-fn on_the_wire(name: &'static str) -> &'static str {
-    match name {
-        "wall" => "wall_ms",
-        "cpu_time" => "cpu_ms",
-        "cpu_share" => "cpu_percent",
-        "memory" => "memory_bytes",
-        "pids" => "processes",
-        "stack" => "stack_bytes",
-        "file_size" => "file_bytes",
-        "output" => "output_bytes",
-        "tmp" => "tmp_bytes",
-        other => other,
-    }
 }
 
 const MOMENT: &[BorrowedFormatItem<'_>] =

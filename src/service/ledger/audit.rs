@@ -103,8 +103,8 @@ mod tests {
             about: None,
         };
         assert_eq!(fired(&report(&[&well, &well])), "none");
-        assert_eq!(fired(&report(&[&well, &killed])), "memory (1 step), pids (1 step)");
-        assert_eq!(fired(&report(&[&killed, &slow])), "memory (1 step), pids (2 steps), wall (1 step)");
+        assert_eq!(fired(&report(&[&well, &killed])), "memory_bytes (1 step), processes (1 step)");
+        assert_eq!(fired(&report(&[&killed, &slow])), "memory_bytes (1 step), processes (2 steps), wall_ms (1 step)");
         assert_eq!(fired(&JobReport::cancelled()), "none");
     }
 }
