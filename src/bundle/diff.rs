@@ -29,14 +29,10 @@ pub fn diff(first: &Surface, second: &Surface) -> String {
         open.flags(both.map(|one| !one.namespaces.contains(kind)), &format!("the {kind} namespace of the host"));
     }
     mounts(&mut open, both);
-    for limits in
-        [both.map(|one| one.rlimits.keys().cloned().collect()), both.map(|one| one.group.keys().cloned().collect())]
-    {
-        // Who has no limit leaves more open.
-        let [a, b]: [BTreeSet<String>; 2] = limits;
-        open.sets([b, a], "no limit of");
+    limits(&mut open, both.map(|one| &one.rlimits));
+    if let [Some(a), Some(b)] = both.map(|one| one.group.as_ref()) {
+        limits(&mut open, [a, b]);
     }
-    values(&mut open, both);
     let mut text = String::new();
     for (at, other) in [(0, 1), (1, 0)] {
         // Writing into a String cannot fail.
@@ -64,6 +60,8 @@ fn differing(both: [&Surface; 2]) -> String {
         }
     };
     let mut uncompared = both[1].uncompared.clone();
+    let without = both.iter().filter(|one| one.group.is_none());
+    uncompared.extend(without.map(|one| format!("limits of the group, which cgroup v1 has beside {}", one.name)));
     for (place, mount) in &both[0].mounts {
         let Some(there) = both[1].mounts.get(place) else { continue };
         line(&format!("{place}: kind"), [&mount.kind, &there.kind]);
@@ -157,15 +155,12 @@ fn mounts(open: &mut Open, both: [&Surface; 2]) {
     open.sets(tmpfs, "a tmpfs without a size at");
 }
 
-/// Limits that both have and that differ.
-fn values(open: &mut Open, both: [&Surface; 2]) {
-    let [a, b] = both.map(|one| {
-        let group = one.group.iter().filter_map(|(name, value)| Some((name.clone(), value.parse::<u64>().ok()?)));
-        let rlimits = one.rlimits.iter().map(|(name, value)| (name.clone(), *value));
-        group.chain(rlimits).collect::<BTreeMap<String, u64>>()
-    });
-    for (name, one) in &a {
-        match b.get(name) {
+/// Who has no limit leaves more open, and who has a higher one.
+fn limits(open: &mut Open, both: [&BTreeMap<String, u64>; 2]) {
+    let [a, b] = both.map(|one| one.keys().cloned().collect());
+    open.sets([b, a], "no limit of");
+    for (name, one) in both[0] {
+        match both[1].get(name) {
             Some(other) if one > other => open.0[0].push(format!("{name}: {one} in place of {other}")),
             Some(other) if one < other => open.0[1].push(format!("{name}: {other} in place of {one}")),
             _ => {}
@@ -177,14 +172,15 @@ fn values(open: &mut Open, both: [&Surface; 2]) {
 mod tests {
     use super::*;
     use crate::bundle::docker_default;
-    use crate::bundle::explain::tests::every_spec;
+    use crate::bundle::explain::tests::{Made, every_spec};
+    use crate::model::{CpuShare, Limits};
     use crate::seccomp::{Policy, Profiles};
 
     fn ours() -> Vec<(String, Surface)> {
         let profiles = Profiles::load(None).unwrap();
-        let run = Policy::of("run", profiles.get("run").unwrap());
-        let surface = |(name, spec, limits): (String, _, _)| {
-            (name, Surface::ours(&serde_json::to_value(spec).unwrap(), run.clone(), &limits))
+        let surface = |Made { name, spec, limits, profile }: Made| {
+            let filter = Policy::of(&profile, profiles.get(&profile).unwrap());
+            (name, Surface::ours(&serde_json::to_value(spec).unwrap(), filter, &limits))
         };
         every_spec().into_iter().map(surface).collect()
     }
@@ -219,9 +215,62 @@ mod tests {
         }
     }
 
+    /// From a machine with the other version of cgroups too.
+    #[test]
+    fn what_we_write_into_a_file_does_not_differ_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        let all = every_spec();
+        for (Made { name, spec, limits, .. }, (_, ours)) in all.iter().zip(ours()) {
+            std::fs::write(&path, serde_json::to_string(spec).unwrap()).unwrap();
+            let of_file = Surface::read(&path).unwrap();
+            let v1 = spec.linux().as_ref().unwrap().resources().is_none();
+            let text = diff(&ours, &of_file);
+            assert_eq!(text.matches(" does not:\n  nothing\n").count(), 2, "{name}:\n{text}");
+            assert_eq!(text.matches(" does not: 0\n").count(), 2, "{name}:\n{text}");
+            assert!(text.contains("wider is not said\n  in nothing\n"), "{name}:\n{text}");
+            assert_eq!(text.contains("limits of the group, which cgroup v1 has beside"), v1, "{name}:\n{text}");
+            // The same step of the other version.
+            let other = all.iter().filter(|one| one.name.split(" on ").next() == name.split(" on ").next());
+            for Made { spec: other, .. } in other {
+                let filter = ours.filter.clone();
+                let other = Surface::ours(&serde_json::to_value(other).unwrap(), filter, limits);
+                let text = diff(&other, &of_file);
+                assert_eq!(text.matches(" does not:\n  nothing\n").count(), 2, "{name}:\n{text}");
+            }
+        }
+        assert_eq!(all.len(), 28, "languages, steps, made ahead or not, versions of cgroups");
+    }
+
+    #[test]
+    fn a_foreign_share_is_held_against_ours() {
+        let Made { spec, limits, profile, .. } = every_spec().remove(1);
+        let filter = Policy::of(&profile, Profiles::load(None).unwrap().get(&profile).unwrap());
+        let value = serde_json::to_value(spec).unwrap();
+        let limits = Limits { cpu_share: Some(CpuShare(10)), ..limits };
+        let ours = Surface::ours(&value, filter.clone(), &limits);
+        for (cpu, words) in [
+            (r#"{"quota": 20000}"#, "cpu (µs a second): 200000 in place of 100000"),
+            (r#"{"quota": 30000, "period": 1000000}"#, "cpu (µs a second): 100000 in place of 30000"),
+            (r#"{"quota": -1}"#, "no limit of cpu"),
+            (r#"{"shares": 2}"#, "no limit of cpu"),
+        ] {
+            let mut theirs = value.clone();
+            theirs["process"]["args"] = serde_json::json!(["/bin/true"]);
+            theirs["linux"]["resources"] =
+                serde_json::json!({"cpu": serde_json::from_str::<serde_json::Value>(cpu).unwrap()});
+            let text = diff(&ours, &Surface::of("theirs", &theirs, filter.clone()));
+            assert!(text.contains(words) && text.contains("no limit of memory"), "{cpu}: {words} not in\n{text}");
+            // Nor is a file without any limits one of ours.
+            theirs["linux"]["resources"] = serde_json::Value::Null;
+            let text = diff(&ours, &Surface::of("theirs", &theirs, filter.clone()));
+            assert!(text.contains("no limit of memory") && text.contains("no limit of pids"), "{text}");
+        }
+    }
+
     #[test]
     fn nothing_that_differs_passes_for_the_same() {
-        let (_, spec, limits) = every_spec().remove(0);
+        let Made { spec, limits, .. } = every_spec().remove(0);
         let profiles = Profiles::load(None).unwrap();
         let filter = Policy::of("run", profiles.get("run").unwrap());
         let value = serde_json::to_value(spec).unwrap();

@@ -80,7 +80,7 @@ pub fn docker_default() -> Result<Surface, ForeignError> {
         masked: owned(&MASKED),
         read_only: owned(&READ_ONLY),
         rlimits: BTreeMap::new(),
-        group: BTreeMap::new(),
+        group: Some(BTreeMap::new()),
         filter: filter()?,
         facts: None,
         uncompared: Vec::new(),

@@ -276,8 +276,16 @@ pub(super) mod tests {
     use crate::language::{Ahead, Languages};
     use crate::seccomp::Profiles;
 
-    /// The configuration of every language and step, warm and not, on cgroup v2 with crun.
-    pub(in crate::bundle) fn every_spec() -> Vec<(String, Spec, Limits)> {
+    /// One configuration, and what it was made of.
+    pub(in crate::bundle) struct Made {
+        pub(in crate::bundle) name: String,
+        pub(in crate::bundle) spec: Spec,
+        pub(in crate::bundle) limits: Limits,
+        pub(in crate::bundle) profile: String,
+    }
+
+    /// The configuration of every language and step, warm and not, on cgroup v1 and v2.
+    pub(in crate::bundle) fn every_spec() -> Vec<Made> {
         let mut all = Vec::new();
         for language in Languages::load(None).unwrap().iter() {
             let compile = language.compile_ahead().map(|ahead| (ahead, language.compile_limits().unwrap(), true));
@@ -289,14 +297,22 @@ pub(super) mod tests {
                     if cold {
                         ahead.cool();
                     }
-                    all.push((language.name.clone(), one(&ahead, limits, writable), limits.clone()));
+                    for (version, cgroup) in [("v1", None), ("v2", Some("/jobs/c1"))] {
+                        let step = if writable { "compile" } else { "run" };
+                        all.push(Made {
+                            name: format!("{} {step}{} on {version}", language.name, if cold { " cold" } else { "" }),
+                            spec: one(&ahead, limits, writable, cgroup),
+                            limits: limits.clone(),
+                            profile: ahead.profile.clone(),
+                        });
+                    }
                 }
             }
         }
         all
     }
 
-    fn one(ahead: &Ahead, limits: &Limits, writable: bool) -> Spec {
+    fn one(ahead: &Ahead, limits: &Limits, writable: bool, cgroup: Option<&str>) -> Spec {
         let Started { begin, argv, binds, start_up } = Started::of(ahead, Path::new("/stage/kits"));
         let plan = Plan {
             begin,
@@ -313,14 +329,14 @@ pub(super) mod tests {
             code_writable: writable,
             binds: &binds,
             ids: Ids { root: 1, job: 2 },
-            cgroup: Some("/jobs/c1"),
+            cgroup,
         };
         spec(&plan).unwrap()
     }
 
     #[test]
     fn every_part_of_every_configuration_has_its_reason() {
-        for (language, spec, limits) in every_spec() {
+        for Made { name: language, spec, limits, .. } in every_spec() {
             let said = explain(&spec, &limits);
             assert!(!said.contains(NO_REASON), "{language}:\n{said}");
             // Each value that the file has and that decides something is in the text.
@@ -342,7 +358,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_new_is_not_passed_over() {
-        let (_, mut spec, limits) = every_spec().remove(0);
+        let Made { mut spec, limits, .. } = every_spec().remove(0);
         let mut mounts = spec.mounts().clone().unwrap();
         mounts[0].set_destination("/sys".into());
         spec.set_mounts(Some(mounts));

@@ -17,7 +17,7 @@ const FACTS: [&str; 8] = [
 ];
 
 /// Compared in their own way, with all that is below them.
-const COMPARED: [&str; 22] = [
+const COMPARED: [&str; 24] = [
     "root.readonly",
     "hooks",
     "process.terminal",
@@ -33,6 +33,8 @@ const COMPARED: [&str; 22] = [
     "linux.sysctl",
     "linux.resources.memory.limit",
     "linux.resources.pids.limit",
+    "linux.resources.cpu.quota",
+    "linux.resources.cpu.period",
     "linux.seccomp.defaultAction",
     "linux.seccomp.defaultErrnoRet",
     "linux.seccomp.syscalls",

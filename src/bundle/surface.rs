@@ -7,9 +7,13 @@ use std::path::Path;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::keys;
+use super::{INIT_PATH, keys};
+use crate::cgroup::{CPU_PERIOD_US, quota_us, with_init};
 use crate::model::Limits;
 use crate::seccomp::{ForeignError, Policy, read_foreign};
+
+/// The kernel's period of a share of the processor where a configuration names none (cgroups(7), cpu.max).
+const USUAL_PERIOD_US: u64 = 100_000;
 
 /// Why a file cannot be compared.
 #[derive(Debug, Error)]
@@ -64,8 +68,8 @@ pub struct Surface {
     pub(super) read_only: BTreeSet<String>,
     /// Without `RLIMIT_`; the hard values.
     pub(super) rlimits: BTreeMap<String, u64>,
-    /// Limits of the group: `memory`, `pids`, `cpu`.
-    pub(super) group: BTreeMap<String, String>,
+    /// Limits of the group: memory, processes, share of a processor. `None` where they are not in the file.
+    pub(super) group: Option<BTreeMap<String, u64>>,
     pub(super) filter: Policy,
     /// What can be read and held against another without knowing which is wider, by its key; `None` where nothing is known.
     pub(super) facts: Option<BTreeMap<String, String>>,
@@ -92,17 +96,16 @@ impl Surface {
         Ok(Self::of(&file, &value, filter))
     }
 
-    /// Of one of ours: the configuration, its filter, and the limits of which cgroup v1 leaves no trace in it.
+    /// Of one of ours: the configuration, its filter, and the limits, of which cgroup v1 leaves no trace in it.
     #[must_use]
     pub fn ours(config: &Value, filter: Policy, limits: &Limits) -> Self {
         let mut surface = Self::of("casemate", config, filter);
-        let share = limits.cpu_share.map(|share| ("cpu".to_owned(), format!("{} %", share.0)));
-        let group = [("memory".to_owned(), limits.memory.to_string()), ("pids".to_owned(), limits.pids.0.to_string())];
-        surface.group = group.into_iter().chain(share).collect();
+        let (memory, pids) = (Some(limits.memory.0), Some(with_init(limits.pids).0.into()));
+        surface.group = Some(named(memory, pids, quota_us(limits.cpu_share)));
         surface
     }
 
-    fn of(name: &str, config: &Value, filter: Policy) -> Self {
+    pub(super) fn of(name: &str, config: &Value, filter: Policy) -> Self {
         let (process, linux) = (&config["process"], &config["linux"]);
         let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let strings = |value: &Value| -> BTreeSet<String> {
@@ -116,11 +119,12 @@ impl Surface {
         let mounts = items(&config["mounts"]).iter().map(mounted).collect();
         let rlimits = items(&process["rlimits"]).iter().filter_map(rlimit).collect();
         let resources = &linux["resources"];
-        let limit = |name: &str, place: &str| {
-            let value = resources.pointer(place)?.as_i64().filter(|value| *value > 0)?;
-            Some((name.to_owned(), value.to_string()))
-        };
-        let group = [limit("memory", "/memory/limit"), limit("pids", "/pids/limit"), limit("cpu", "/cpu/quota")];
+        let limit = |place: &str| resources.pointer(place)?.as_i64().filter(|value| *value > 0).map(i64::unsigned_abs);
+        let period = limit("/cpu/period").unwrap_or(USUAL_PERIOD_US);
+        let share = limit("/cpu/quota").map(|quota| quota.saturating_mul(CPU_PERIOD_US) / period);
+        // One of our own from cgroup v1, where the service sets them itself, beside the file.
+        let elsewhere = process["args"][0] == INIT_PATH && resources.is_null();
+        let group = (!elsewhere).then(|| named(limit("/memory/limit"), limit("/pids/limit"), share));
         Self {
             name: name.to_owned(),
             capabilities,
@@ -135,12 +139,17 @@ impl Surface {
             masked: strings(&linux["maskedPaths"]),
             read_only: strings(&linux["readonlyPaths"]),
             rlimits,
-            group: group.into_iter().flatten().collect(),
+            group,
             filter,
             facts: Some(keys::facts(config)),
             uncompared: keys::uncompared(config),
         }
     }
+}
+
+fn named(memory: Option<u64>, pids: Option<u64>, cpu: Option<u64>) -> BTreeMap<String, u64> {
+    let all = [("memory", memory), ("pids", pids), ("cpu (µs a second)", cpu)];
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn mounted(mount: &Value) -> (String, Mounted) {
