@@ -28,7 +28,7 @@ mod workdir;
 pub use capture::{Live, Stream};
 pub use collect::CollectBounds;
 pub use pool::Pool;
-pub use preview::{PER_CONTAINER, PreviewError, Previewed, preview};
+pub use preview::{PER_CONTAINER, PreviewError, Previewed, Which, preview};
 pub use reserve::Bounds;
 pub use runs::TestBounds;
 pub use sandbox::{Leftovers, Sandbox, Stock};

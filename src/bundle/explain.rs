@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use oci_spec::runtime::Spec;
 use serde_json::Value;
 
-use crate::model::Limits;
+use crate::model::{CODE_PATH, Limits};
 
 /// What stands for a reason that nobody has written down.
 const NO_REASON: &str = "(no reason is written down)";
@@ -153,9 +153,13 @@ impl Page {
                 "/dev/shm" => "POSIX shared memory and semaphores. Bounded, empty at the start, counted as memory.",
                 "/tmp" => "Where a run can write files, with /dev/shm. Bounded, empty at the start, counted as memory.",
                 "/code" if options.contains(&"rw") => {
-                    "The program. A compile step writes its result here; a tmpfs, bounded as /tmp is."
+                    "The program, with every file that it was submitted with: the service writes them from outside before the \
+                     word to begin. A compile step writes its result here; a tmpfs, bounded as /tmp is."
                 }
-                "/code" => "The program, read-only in a run.",
+                "/code" => {
+                    "The program, with every file that it was submitted with, or what its compile step has left: the service writes \
+                     them from outside before the word to begin. Read-only in a run; a tmpfs, bounded as /tmp is."
+                }
                 _ if bind && options.contains(&"ro") => {
                     "A file of the kit by which this command can be started before its job is known, laid over one of the image."
                 }
@@ -164,6 +168,14 @@ impl Page {
             let (kind, source) = (text(&mount["type"]), text(&mount["source"]));
             let from = if bind { format!(" from {source}") } else { format!(": {kind}") };
             self.part(&format!("{place}{from} ({})", options.join(", ")), why);
+        }
+        let code = |mount: &Value| mount["destination"] == CODE_PATH;
+        if !value["mounts"].as_array().into_iter().flatten().any(code) {
+            self.part(
+                "(nothing on /code)",
+                "The program comes with the word to begin, and /code is the image's own, empty and read-only. A submission of \
+                 several files has them there (`--files`).",
+            );
         }
     }
 

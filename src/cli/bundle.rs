@@ -17,7 +17,7 @@ use crate::host::rlimits::{NO_CORE, core_limit};
 use crate::host::stage::Stage;
 use crate::model::StepKind;
 use crate::seccomp::{DOCKER_DEFAULT, Policy};
-use crate::worker::{PER_CONTAINER, Previewed, preview};
+use crate::worker::{PER_CONTAINER, Previewed, Which, preview};
 
 /// What to show, and of what.
 #[derive(Debug, Args)]
@@ -30,6 +30,9 @@ pub(super) struct Arguments {
     /// The container that is made when its job comes, where none was made ahead for it
     #[arg(long)]
     cold: bool,
+    /// The container for a submission of several files
+    #[arg(long)]
+    files: bool,
     /// Each part in words, with its reason
     #[arg(long, conflicts_with = "diff")]
     explain: bool,
@@ -62,9 +65,8 @@ fn show(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let v2 = matches!(cgroup_layout()?, CgroupLayout::V2 { .. });
     // Root gives the service what it was itself denied (`host::rlimits`).
     let core = if launch.who.service { NO_CORE } else { core_limit()? };
-    let step = (language, kind, &patches);
-    let Previewed { spec, limits, profile } =
-        preview(step, !arguments.cold, &definitions.profiles, &stage, (v2, core))?;
+    let (step, which) = ((language, kind, &patches), Which { warm: !arguments.cold, files: arguments.files });
+    let Previewed { spec, limits, profile } = preview(step, which, &definitions.profiles, &stage, (v2, core))?;
     let mut out = std::io::stdout().lock();
     if arguments.explain {
         out.write_all(explain(&spec, &limits).as_bytes())?;

@@ -60,15 +60,23 @@ pub struct Previewed {
     pub profile: String,
 }
 
-/// The configuration of one step. `warm` is a container that is made ahead, else it is one that is made when its job comes;
-/// `v2` says whether the runtime sets the limits; `core` is the `RLIMIT_CORE` of jobs, in bytes;
+/// What kind of container of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Which {
+    /// One that is made ahead, else one that is made when its job comes.
+    pub warm: bool,
+    /// One for a submission of several files.
+    pub files: bool,
+}
+
+/// The configuration of one step. `v2` says whether the runtime sets the limits; `core` is the `RLIMIT_CORE` of jobs, in bytes;
 /// the stage stands at `stage`.
 ///
 /// # Errors
 /// See [`PreviewError`].
 pub fn preview(
     (language, kind, patches): (&Language, StepKind, &StepPatches),
-    warm: bool,
+    which: Which,
     profiles: &Profiles,
     stage: &Path,
     (v2, core): (bool, u64),
@@ -77,10 +85,13 @@ pub fn preview(
         StepKind::Compile => language.compile_limits().map(|limits| patches.compile.apply(limits)),
         StepKind::Run => Some(patches.run.apply(language.run_limits())),
     };
+    // A command that is up takes a program in one piece (`language::plan`).
+    let warm = which.warm && !(which.files && kind == StepKind::Run);
     let blueprint = limits.and_then(|limits| Blueprint::of(language, kind, &limits, Streams::Merged, warm));
     let blueprint = blueprint.ok_or_else(|| PreviewError::NoCompile(language.name.clone()))?;
     // A job whose program is an argument of its command brings no files.
-    let blueprint = if language.brings_files() { blueprint } else { blueprint.without_files() };
+    let files = which.files || language.brings_files();
+    let blueprint = if files { blueprint } else { blueprint.without_files() };
     let name = blueprint.ahead.profile.clone();
     let Some(profile) = profiles.get(&name) else {
         return Err(PreviewError::NoProfile { name, language: language.name.clone() });
@@ -105,9 +116,13 @@ mod tests {
     use crate::language::Languages;
 
     fn shown(language: &str, kind: StepKind, warm: bool) -> Result<serde_json::Value, PreviewError> {
+        of(language, kind, Which { warm, files: false })
+    }
+
+    fn of(language: &str, kind: StepKind, which: Which) -> Result<serde_json::Value, PreviewError> {
         let (languages, profiles) = (Languages::load(None).unwrap(), Profiles::load(None).unwrap());
         let language = languages.get(language).unwrap();
-        let found = preview((language, kind, &StepPatches::default()), warm, &profiles, Path::new("/mnt"), (true, 1))?;
+        let found = preview((language, kind, &StepPatches::default()), which, &profiles, Path::new("/mnt"), (true, 1))?;
         Ok(serde_json::to_value(found.spec).unwrap())
     }
 
@@ -119,6 +134,25 @@ mod tests {
         let mounts = text["mounts"].as_array().unwrap();
         assert!(mounts.iter().any(|mount| mount["source"] == "/mnt/jobs/{container}/code"), "{mounts:?}");
         assert!(text["annotations"].is_null() && text["linux"]["seccomp"]["syscalls"].as_array().unwrap().len() > 50);
+    }
+
+    #[test]
+    fn several_files_lie_where_a_program_in_one_piece_is_an_argument() {
+        let code = |config: &serde_json::Value| {
+            let mounts = config["mounts"].as_array().unwrap().iter();
+            mounts.filter(|mount| mount["destination"] == "/code").map(|mount| mount["options"].clone()).next()
+        };
+        for warm in [false, true] {
+            assert_eq!(code(&shown("python", StepKind::Run, warm).unwrap()), None);
+            let several = of("python", StepKind::Run, Which { warm, files: true }).unwrap();
+            assert_eq!(code(&several), Some(serde_json::json!(["bind", "nosuid", "nodev", "ro"])));
+            assert_eq!(several["process"]["args"][1], "wait");
+            // Where every program is a file, there is nothing in it that is not there otherwise.
+            for (language, kind) in [("c", StepKind::Run), ("java", StepKind::Run), ("java", StepKind::Compile)] {
+                let several = of(language, kind, Which { warm, files: true }).unwrap();
+                assert_eq!(several, shown(language, kind, warm).unwrap(), "{language} {kind:?}");
+            }
+        }
     }
 
     #[test]

@@ -164,7 +164,34 @@ fn a_job_that_finds_no_container_is_shown_cold(runtime: Runtime) {
     assert_eq!(seen, [shown(&settings, &["python", "--cold"])], "that one container");
 }
 
+/// Of one file, and of several.
+fn several_files_are_shown_too(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let (directory, settings) = keeper(runtime);
+    let settings = settings.set("CASEMATE_POOL__LEAST", 0).set("CASEMATE_POOL__MOST", 0);
+    let server = Server::start(&settings);
+    let several = |language: &str, files: Value, entry: &str| {
+        let seen = server.client().judge(&json!({"language": language, "files": files, "entry": entry}));
+        assert_eq!((&seen["verdict"], &seen["run"]["stdout"]), (&json!("accepted"), &json!("hello\n")), "{seen:#}");
+    };
+    several("python", json!({"main.py": "import other", "other.py": "print('hello')"}), "main.py");
+    several(
+        "c",
+        json!({"main.c": "void f(void);\nint main(void) { f(); }", "f.c": "#include <stdio.h>\nvoid f(void) { puts(\"hello\"); }"}),
+        "main.c",
+    );
+    let seen = seen(directory.path());
+    let code =
+        |config: &Value| config["mounts"].as_array().unwrap().iter().any(|mount| mount["destination"] == "/code");
+    for arguments in [&["python"][..], &["c"], &["c", "--step", "compile"]] {
+        let shown = shown(&settings, &[arguments, &["--files"]].concat());
+        assert!(code(&shown) && was_made(&seen, &shown), "{arguments:?}: no container was made of {shown:#}");
+    }
+    assert!(!code(&shown(&settings, &["python"])) && !code(&shown(&settings, &["python", "--cold"])));
+}
+
 under_both_runtimes!(
+    several_files_are_shown_too,
     what_is_shown_is_what_the_runtime_is_given,
     cold_steps_are_shown_too,
     a_job_that_finds_no_container_is_shown_cold
@@ -183,6 +210,13 @@ fn each_part_has_its_reason_and_what_is_wrong_its_remedy() {
     for part in ["The process", "Namespaces", "What it sees of files", "Limits", "System calls", "What is not there"] {
         assert!(fine && words.contains(part), "{part}:\n{words}");
     }
+    let (_, one, _) = said(&["bundle", "python", "--explain"]);
+    let (_, several, _) = said(&["bundle", "python", "--files", "--explain"]);
+    assert!(one.contains("(nothing on /code)\n") && !one.contains("/code from"), "{one}");
+    assert!(
+        several.contains("/code from /") && several.contains("with every file that it was submitted with"),
+        "{several}"
+    );
     for (arguments, words) in [
         (&["bundle", "cobol"][..], "language \"cobol\" is unknown; known are c, cpp, java, python"),
         (&["bundle", "python", "--step", "compile"], "language python has no compile step; leave out `--step compile`"),
@@ -203,18 +237,24 @@ fn it_is_held_against_docker_and_against_a_file() {
     assert!(fine && they.contains("the capability NET_RAW") && they.contains("ptrace"), "{docker}");
     assert!(!we.contains("capability"), "{we}");
 
-    // Its own configuration, with one thing opened.
+    // Its own configuration.
     let (_, config, _) = said(&["bundle", "python"]);
+    let directory = account::directory("config");
+    let file = directory.path().join("config.json");
+    fs::write(&file, &config).expect("a file");
+    account::give(&file);
+    let (fine, text, _) = said(&["bundle", "python", "--diff", &file.display().to_string()]);
+    assert!(fine && text.matches(" does not:\n  nothing\n").count() == 2, "{text}");
+    assert!(text.matches(" does not: 0\n").count() == 2 && text.contains("is not said\n  in nothing\n"), "{text}");
+
+    // With one thing opened.
     let mut config: Value = serde_json::from_str(&config).expect("JSON");
     config["root"]["readonly"] = json!(false);
     config["linux"]["seccomp"]["syscalls"]
         .as_array_mut()
         .unwrap()
         .retain(|rule| rule["names"] != json!(["mknod", "mknodat"]));
-    let directory = account::directory("config");
-    let file = directory.path().join("config.json");
     fs::write(&file, config.to_string()).expect("a file");
-    account::give(&file);
     let (fine, text, _) = said(&["bundle", "python", "--diff", &file.display().to_string()]);
     assert!(fine && text.contains("does not:\n  writing to the root file system\n"), "{text}");
     assert!(text.contains("casemate") && text.contains("mknod mknodat"), "{text}");
