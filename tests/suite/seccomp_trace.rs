@@ -1,11 +1,13 @@
 //! `casemate seccomp trace`: what a program asks of the kernel is told, and it meets what it meets in every job.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::support::machine::Place;
 use crate::support::{Runtime, Settings, account, command};
 use crate::{needs, support::Need, under_both_runtimes};
 
@@ -201,6 +203,46 @@ fn the_other_languages_are_watched_too(runtime: Runtime) {
         let run = &report["steps"][steps - 1];
         assert!(lines(run, "write").iter().any(|(fate, ..)| fate == "allowed"), "{run:#}");
     }
+}
+
+/// How long a call is as the watcher writes it, and where its number stands (`src/sys/trace.rs`).
+const SEEN: usize = 72;
+const NUMBER: std::ops::Range<usize> = 8..16;
+
+/// execve(2) in the table of this machine.
+const EXECVE: u64 = if cfg!(target_arch = "aarch64") { 221 } else { 59 };
+
+/// A runtime may still have to become the init when it is attached to: what it executes in its own place is not the first
+/// program, and neither is the child that is to become that.
+#[test]
+fn what_the_starter_executes_itself_is_no_program() {
+    // Whose child the starter is not may be forbidden to watch it (Yama).
+    needs!(Need::Root);
+    let _place = Place::shared();
+    let home = account::directory("home");
+    let mut starter = Command::new("/bin/sh")
+        .args(["-c", "read -r go && exec /bin/sh -c '/bin/true; :'"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a starter");
+    let mut watcher = Settings::new(Runtime::Crun)
+        .command(home.path())
+        .args(["seccomp", "watch-calls", "--all", &starter.id().to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a watcher");
+    let mut told = watcher.stdout.take().expect("a pipe");
+    let mut begun = [0];
+    told.read_exact(&mut begun).expect("that it has begun");
+    starter.stdin.take().expect("a pipe").write_all(b"go\n").expect("the word");
+    let mut calls = Vec::new();
+    told.read_to_end(&mut calls).expect("calls");
+    assert!(starter.wait().expect("its end").success() && watcher.wait().expect("its end").success());
+    let (calls, rest) = calls.as_chunks::<SEEN>();
+    let number = |call: &[u8; SEEN]| u64::from_le_bytes(call[NUMBER].try_into().expect("eight bytes"));
+    let numbers: Vec<u64> = calls.iter().map(number).collect();
+    assert!(begun == *b"b" && rest.is_empty() && numbers.len() > 10, "{begun:?} {numbers:?} {rest:?}");
+    assert!(!numbers.contains(&EXECVE), "what brought the program in is none of its calls: {numbers:?}");
 }
 
 under_both_runtimes!(
