@@ -1,11 +1,10 @@
 //! Containers of the next runs of a submission are made while the run before them goes on.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::support::wrapper::Wrapper;
 use crate::support::{Runtime, Server, Settings, scale};
 use crate::{needs, support::Need, under_both_runtimes};
 
@@ -17,17 +16,9 @@ const RUNS: u32 = 6;
 /// its own.
 fn further_runs_wait_for_no_launch(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let directory = tempfile::Builder::new().prefix("cmtest-slow-").tempdir().expect("a temporary directory");
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("its permissions");
-    let wrapper = directory.path().join(runtime.name());
-    let script = format!(
-        "#!/bin/sh\nPATH=$PATH:/usr/sbin:/usr/bin\ncase \" $* \" in *' run '*) sleep {};; esac\nexec {} \"$@\"\n",
-        SLOWER.as_secs_f64(),
-        runtime.name(),
-    );
-    fs::write(&wrapper, script).expect("a wrapper");
-    fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).expect("its permissions");
-    let settings = Settings::new(runtime).set("CASEMATE_RUNTIME_PATH", wrapper.display());
+    let sleeps = format!("[ \"$verb\" != run ] || sleep {}", SLOWER.as_secs_f64());
+    let wrapper = Wrapper::of(runtime, &sleeps);
+    let settings = wrapper.before(&Settings::new(runtime));
     // Nothing waits that was made before the submission came.
     let settings = settings.set("CASEMATE_POOL__LEAST", 0).set("CASEMATE_POOL__MOST", 0);
     let server = Server::start(&settings);

@@ -1,43 +1,26 @@
 //! `casemate bundle` against what the runtime is given for real, read by a program in front of it.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
+use crate::support::wrapper::Wrapper;
 use crate::support::{Runtime, Server, Settings, account, command, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
-/// Keeps every configuration that it is given, whole or not at all, and does what it is told.
-const KEEPER: &str = r#"#!/bin/bash
-PATH=$PATH:/usr/sbin:/usr/bin
-verb= bundle= before=
-for word; do
-    case $before in --bundle) bundle=$word ;; esac
-    case $word in run) verb=run ;; esac
-    before=$word
-done
-if [ "$verb" = run ]; then
-    cp "$bundle/config.json" "DIR/part-$$" && mv "DIR/part-$$" "DIR/seen-$$-$RANDOM.json" || exit 1
-fi
-exec RUNTIME "$@"
-"#;
+/// Keeps every configuration that it is given, whole or not at all.
+const KEEPER: &str = r#"if [ "$verb" = run ]; then
+    cp "$bundle/config.json" "$here/part-$$" && mv "$here/part-$$" "$here/seen-$$-$RANDOM.json" || exit 1
+fi"#;
 
-fn keeper(runtime: Runtime) -> (TempDir, Settings) {
-    let directory = account::directory("bundles");
-    let program = directory.path().join(runtime.name());
-    let real = runtime.named().map_or_else(|| runtime.name().to_owned(), |path| path.display().to_string());
-    let script = KEEPER.replace("DIR", &directory.path().display().to_string()).replace("RUNTIME", &real);
-    fs::write(&program, script).expect("a program");
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("its mode");
-    let settings = Settings::new(runtime).set("CASEMATE_RUNTIME_PATH", program.display());
+fn keeper(runtime: Runtime) -> (Wrapper, Settings) {
+    let keeper = Wrapper::of(runtime, KEEPER);
     // What the service starts can write nowhere else.
-    let settings = settings.set("CASEMATE_HOME", directory.path().display());
-    (directory, settings)
+    let settings = keeper.before(&Settings::new(runtime)).set("CASEMATE_HOME", keeper.directory().display());
+    (keeper, settings)
 }
 
 /// Every configuration so far, with placeholders for what is one container's alone.
@@ -99,7 +82,7 @@ fn shown(settings: &Settings, arguments: &[&str]) -> Value {
 
 fn what_is_shown_is_what_the_runtime_is_given(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let (directory, settings) = keeper(runtime);
+    let (keeper, settings) = keeper(runtime);
     // Another limit than the language's, which has to be in both.
     let settings = settings.limit(&["c"], "RUN", "OPEN_FILES", 77).set("CASEMATE_POOL__LEAST", 1);
     let server = Server::start(&settings);
@@ -125,7 +108,7 @@ fn what_is_shown_is_what_the_runtime_is_given(runtime: Runtime) {
     for arguments in steps {
         let shown = shown(&settings, arguments);
         // What waits for the next job is made after one.
-        while !was_made(&seen(directory.path()), &shown) {
+        while !was_made(&seen(keeper.directory()), &shown) {
             assert!(Instant::now() < deadline, "{arguments:?}: no container was made of {shown:#}");
             thread::sleep(Duration::from_millis(50));
         }
@@ -137,14 +120,14 @@ fn what_is_shown_is_what_the_runtime_is_given(runtime: Runtime) {
 /// Where no container is made ahead, every job finds none.
 fn cold_steps_are_shown_too(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let (directory, settings) = keeper(runtime);
+    let (keeper, settings) = keeper(runtime);
     let settings = settings.set("CASEMATE_POOL__LEAST", 0).set("CASEMATE_POOL__MOST", 0);
     let server = Server::start(&settings);
     let client = server.client();
     for (language, code) in [("python", "print('hello')"), ("java", program!("java/Hello.java"))] {
         assert_eq!(client.run(language, code, None).output(), "hello\n", "{language}");
     }
-    let seen = seen(directory.path());
+    let seen = seen(keeper.directory());
     for arguments in [&["python", "--cold"][..], &["java", "--step", "compile", "--cold"]] {
         let shown = shown(&settings, arguments);
         assert!(was_made(&seen, &shown), "{arguments:?}: no container was made of {shown:#}");
@@ -153,21 +136,21 @@ fn cold_steps_are_shown_too(runtime: Runtime) {
 
 fn a_job_that_finds_no_container_is_shown_cold(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let (directory, settings) = keeper(runtime);
+    let (keeper, settings) = keeper(runtime);
     let programs = account::directory("programs");
     let file = programs.path().join("hello.py");
     fs::write(&file, "print('hello')").expect("a program");
     account::give(&file);
     let ran = command::casemate(&settings, &["run", &file.display().to_string()], b"");
     assert_eq!(ran.stdout, b"hello\n", "{ran:?}");
-    let seen = seen(directory.path());
+    let seen = seen(keeper.directory());
     assert_eq!(seen, [shown(&settings, &["python", "--cold"])], "that one container");
 }
 
 /// Of one file, and of several.
 fn several_files_are_shown_too(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let (directory, settings) = keeper(runtime);
+    let (keeper, settings) = keeper(runtime);
     let settings = settings.set("CASEMATE_POOL__LEAST", 0).set("CASEMATE_POOL__MOST", 0);
     let server = Server::start(&settings);
     let several = |language: &str, files: Value, entry: &str| {
@@ -180,7 +163,7 @@ fn several_files_are_shown_too(runtime: Runtime) {
         json!({"main.c": "void f(void);\nint main(void) { f(); }", "f.c": "#include <stdio.h>\nvoid f(void) { puts(\"hello\"); }"}),
         "main.c",
     );
-    let seen = seen(directory.path());
+    let seen = seen(keeper.directory());
     let code =
         |config: &Value| config["mounts"].as_array().unwrap().iter().any(|mount| mount["destination"] == "/code");
     for arguments in [&["python"][..], &["c"], &["c", "--step", "compile"]] {

@@ -1,26 +1,18 @@
 //! What we broke ourselves: the client learns that it was us, and no more.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 
+use crate::support::wrapper::Wrapper;
 use crate::support::{Runtime, Server, Settings, shape};
 use crate::{needs, support::Need, under_both_runtimes};
 
 /// A runtime that works until a file appears, and then fails with words that are nobody's business.
 fn a_runtime_that_fails(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let directory = tempfile::Builder::new().prefix("cmtest-runtime-").tempdir().expect("a temporary directory");
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("its permissions");
-    let (wrapper, broken) = (directory.path().join(runtime.name()), directory.path().join("broken"));
-    let script = format!(
-        "#!/bin/sh\nPATH=$PATH:/usr/sbin:/usr/bin\nif [ -e {0} ]; then echo {0} s3cret >&2; exit 1; fi\nexec {1} \"$@\"\n",
-        broken.display(),
-        // Not itself by way of PATH: the wrapper's directory is not on it.
-        runtime.name(),
-    );
-    fs::write(&wrapper, script).expect("a wrapper");
-    fs::set_permissions(&wrapper, Permissions::from_mode(0o755)).expect("its permissions");
-    let server = Server::start(&Settings::new(runtime).set("CASEMATE_RUNTIME_PATH", wrapper.display()));
+    let breaks = "if [ -e \"$here/broken\" ]; then echo \"$here\" s3cret >&2; exit 1; fi";
+    let wrapper = Wrapper::of(runtime, breaks);
+    let broken = wrapper.directory().join("broken");
+    let server = Server::start(&wrapper.before(&Settings::new(runtime)));
     let client = server.client();
     assert_eq!(client.run("python", "print(1)", None).output(), "1\n");
     fs::write(&broken, "").expect("a file");

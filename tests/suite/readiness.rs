@@ -1,10 +1,9 @@
 //! A runtime that breaks while the service runs: jobs fail as our fault, the log says why, readiness goes, and all of it
 //! mends itself once the runtime does.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use crate::support::wrapper::Wrapper;
 use crate::support::{Client, Runtime, Server, Settings};
 use crate::{needs, support::Need, under_both_runtimes};
 
@@ -36,18 +35,8 @@ fn all_fail(client: Client, deadline: Instant, what: &str) {
 
 fn a_runtime_that_breaks_and_mends(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let directory = tempfile::Builder::new().prefix("cmtest-runtime-").tempdir().expect("a temporary directory");
-    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("its permissions");
-    let (wrapper, aside) = (directory.path().join(runtime.name()), directory.path().join("new"));
-    // Put in place whole: a script that is being written cannot be run.
-    let install = |words: &str| {
-        let script = format!("#!/bin/sh\nPATH=$PATH:/usr/sbin:/usr/bin\n{words}\nexec {} \"$@\"\n", runtime.name());
-        fs::write(&aside, script).expect("a wrapper");
-        fs::set_permissions(&aside, Permissions::from_mode(0o755)).expect("its permissions");
-        fs::rename(&aside, &wrapper).expect("the wrapper in its place");
-    };
-    install("");
-    let settings = Settings::new(runtime).set("CASEMATE_RUNTIME_PATH", wrapper.display());
+    let wrapper = Wrapper::of(runtime, "");
+    let settings = wrapper.before(&Settings::new(runtime));
     // The time for a call has to do for the machine at its busiest, and is what a hanging one takes: so all hang at once.
     let server = Server::start(&settings.set("CASEMATE_LAUNCH_MS", 8000).set("MAX_WORKERS", 12));
     let client = server.client();
@@ -56,9 +45,9 @@ fn a_runtime_that_breaks_and_mends(runtime: Runtime) {
         assert_eq!(client.get("/readyz").status, 200, "before it {what}");
         let seen = server.log().len();
         if words.is_empty() {
-            fs::remove_file(&wrapper).expect("the wrapper");
+            wrapper.remove();
         } else {
-            install(words);
+            wrapper.say(words);
         }
         all_fail(client, deadline, what);
         let ready = client.get("/readyz");
@@ -67,7 +56,7 @@ fn a_runtime_that_breaks_and_mends(runtime: Runtime) {
         assert_eq!(client.get("/healthz").status, 200);
         let log = server.log();
         assert!(log[seen..].contains(cause), "{cause} is not in the log after it {what}\n{}", &log[seen..]);
-        install("");
+        wrapper.say("");
         let mended = client.run("python", "print('mended')", None);
         assert_eq!(
             mended.output(),
@@ -79,10 +68,10 @@ fn a_runtime_that_breaks_and_mends(runtime: Runtime) {
         assert_eq!((ready.status, ready.text().as_str()), (200, "ok"), "after it {what}");
     }
     // Nobody submits any more, yet it finds out by itself.
-    install("exit 1");
+    wrapper.say("exit 1");
     all_fail(client, deadline, "says nothing");
     assert_eq!(client.get("/readyz").status, 503);
-    install("");
+    wrapper.say("");
     let patience = Instant::now() + Duration::from_secs(60);
     while client.get("/readyz").status != 200 {
         assert!(Instant::now() < patience, "never ready again\n{}", server.log());

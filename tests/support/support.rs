@@ -20,6 +20,7 @@ pub mod soak;
 pub mod sse;
 pub mod submission;
 pub mod table;
+pub mod wrapper;
 
 pub use client::Client;
 pub use needs::Need;
