@@ -1,9 +1,12 @@
 //! Containers of the next runs of a submission are made while the run before them goes on.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::support::process::Process;
+use crate::support::prometheus::Page;
 use crate::support::wrapper::Wrapper;
 use crate::support::{Runtime, Server, Settings, scale};
 use crate::{needs, support::Need, under_both_runtimes};
@@ -38,4 +41,59 @@ fn further_runs_wait_for_no_launch(runtime: Runtime) {
     }
 }
 
-under_both_runtimes!(further_runs_wait_for_no_launch);
+/// Keeps every processor busy for a moment, so that nothing is made beside it.
+const BUSY: &str = "import os, time
+for _ in range(os.cpu_count() or 1):
+    if os.fork() == 0:
+        until = time.monotonic() + 1
+        while time.monotonic() < until: pass
+        os._exit(0)
+while True:
+    try: os.wait()
+    except ChildProcessError: break";
+
+/// Of a submission that stops at its first failure the containers for the next tests serve others: nothing that has waited is
+/// thrown away, and nothing is left over either.
+fn what_was_taken_ahead_and_not_used_goes_back(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let settings = Settings::new(runtime).limit(&["python"], "RUN", "CPU_PERCENT", 0);
+    let server = Server::start(&settings.set("CASEMATE_POOL__LEAST", 4).set("CASEMATE_POOL__MOST", 4));
+    let client = server.client();
+    let numbers = || Page::parse(&client.get("/metrics").text());
+    // Of each four: runs with merged streams and with separate ones, and compilers but Java's, which waits for nobody.
+    let lacks = |page: &Page| {
+        let waits = |(language, step)| {
+            page.get(&format!("casemate_pool_containers{{language=\"{language}\",step=\"{step}\"}}"))
+        };
+        let runs = ["python", "c", "cpp", "java"].map(|language| 8.0 - waits((language, "run")));
+        let compilers = ["c", "cpp"].map(|language| 4.0 - waits((language, "compile")));
+        runs.into_iter().chain(compilers).any(|lacking| lacking > 0.0)
+    };
+    let full = || {
+        let deadline = Instant::now() + scale::patience(Duration::from_secs(60));
+        while lacks(&numbers()) {
+            assert!(Instant::now() < deadline, "the shelves are not full\n{}", server.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+        numbers()
+    };
+    let before = full();
+    let processes = || Process::of(server.pid()).descendants().len();
+    let waited = processes();
+    let tests = vec![json!({"expected": "another output"}); 6];
+    let job = json!({"language": "python", "source": BUSY, "tests": tests, "stop_on_failure": true});
+    let seen = client.judge(&job);
+    assert_eq!((&seen["verdict"], &seen["not_run"]), (&json!("wrong_answer"), &json!(5)), "{seen:#}");
+    let after = full();
+    let more = |series: &str| after.get(series) - before.get(series);
+    let (taken, made) = (more("casemate_pool_hits_total"), more("casemate_container_make_seconds_count"));
+    assert!(taken >= 2.0, "none was taken ahead: {taken}");
+    assert!(made < taken, "{taken} were taken and {made} made in their place, though one was used");
+    let deadline = Instant::now() + scale::patience(Duration::from_secs(20));
+    while processes() > waited {
+        assert!(Instant::now() < deadline, "{} processes are left, before {waited}\n{}", processes(), server.log());
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+under_both_runtimes!(further_runs_wait_for_no_launch, what_was_taken_ahead_and_not_used_goes_back);
