@@ -57,11 +57,15 @@ pub fn lines(findings: &[Finding]) -> String {
     for Finding { name, standing, meaning, mend } in findings {
         // Writing into a String cannot fail.
         let _ = writeln!(text, "{:<8}{name}: {meaning}", word(*standing));
-        if let Some(mend) = mend {
-            let _ = writeln!(text, "          to mend it: {mend}");
-        }
+        text.extend(mend.as_deref().map(mending));
     }
     text
+}
+
+/// What to do, as it stands below what is wrong.
+#[must_use]
+pub fn mending(mend: &str) -> String {
+    format!("          to mend it: {mend}\n")
 }
 
 /// The whole report.

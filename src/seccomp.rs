@@ -22,7 +22,7 @@ mod tally;
 mod traced;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -142,14 +142,17 @@ impl Profiles {
                 Err(source) => errors.push(ProfileError::Read { path, source }),
             }
         }
-        let mut parsed = BTreeMap::new();
+        let (mut parsed, mut broken) = (BTreeMap::new(), BTreeSet::new());
         for (name, (file, text)) in texts {
             match parse(&file, &text) {
                 Ok(content) => drop(parsed.insert(name, (file, content))),
-                Err(error) => errors.push(error),
+                Err(error) => {
+                    broken.insert(name);
+                    errors.push(error);
+                }
             }
         }
-        let profiles = Self::combine(&parsed, &mut errors);
+        let profiles = Self::combine(&parsed, broken, &mut errors);
         if errors.is_empty() { Ok(profiles) } else { Err(errors) }
     }
 
@@ -159,16 +162,21 @@ impl Profiles {
             |(name, text): (&str, &str)| parse(name, text).map(|file| (name.to_owned(), (name.to_owned(), file)));
         let parsed = files.into_iter().map(read).collect::<Result<_, _>>().map_err(|error| vec![error])?;
         let mut errors = Vec::new();
-        let profiles = Self::combine(&parsed, &mut errors);
+        let profiles = Self::combine(&parsed, BTreeSet::new(), &mut errors);
         if errors.is_empty() { Ok(profiles) } else { Err(errors) }
     }
 
-    fn combine(files: &BTreeMap<String, (String, File)>, errors: &mut Vec<ProfileError>) -> Self {
+    /// `broken` has the names of files that could not be understood: whoever builds on one is not to blame for it.
+    fn combine(
+        files: &BTreeMap<String, (String, File)>,
+        mut broken: BTreeSet<String>,
+        errors: &mut Vec<ProfileError>,
+    ) -> Self {
         let mut profiles = BTreeMap::new();
         let profile = |name: &str| files.get(name).map(|(_, file)| file).filter(|file| file.adds.is_empty());
         for (name, (file, content)) in files {
             let base = content.extends.as_ref().map(|base| (base, profile(base).filter(|base| base.extends.is_none())));
-            if let Some((base, None)) = base {
+            if let Some((base, None)) = base.filter(|(base, _)| !broken.contains(*base)) {
                 errors.push(ProfileError::Base { file: file.clone(), base: base.clone() });
             }
             let below = base.and_then(|(_, base)| base).filter(|_| content.adds.is_empty());
@@ -180,7 +188,10 @@ impl Profiles {
                     profiles.insert(name.clone(), profile.described(about));
                 }
                 Ok(_) => {}
-                Err(more) => errors.extend(more),
+                Err(more) => {
+                    broken.insert(name.clone());
+                    errors.extend(more);
+                }
             }
         }
         let additions =
@@ -196,6 +207,7 @@ impl Profiles {
                     profiles.insert(format!("{base}+{name}"), profile.described(about));
                 }
                 Some(Err(more)) => errors.extend(more),
+                None if base.split('+').any(|part| broken.contains(part)) => {}
                 None => errors.push(ProfileError::Added { file: file.clone(), base: base.clone() }),
             }
         }

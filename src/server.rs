@@ -63,7 +63,7 @@ pub enum StartError {
     Stage(#[from] StageError),
     #[error(transparent)]
     Image(#[from] ImageError),
-    #[error("an image is not what was made")]
+    #[error(transparent)]
     Changed(#[from] VerifyError),
     #[error("image {name} of language {language} is not there: run `casemate setup`, or `casemate image build {name}`")]
     NoImage { name: String, language: String },

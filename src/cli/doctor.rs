@@ -103,8 +103,9 @@ fn trial(launch: &Launch, definitions: Definitions, read: Vec<Finding>, limited:
         }
         Err(error) => {
             let mut found = read;
-            // Reading has said so already, in more words.
-            if !found.iter().any(|one| one.standing == Standing::Missing && one.name == "account") {
+            // Unless reading has said so already.
+            let same = |one: &Finding| one.standing == Standing::Missing && Some(&*one.name) == error.finding();
+            if !found.iter().any(same) {
                 found.push(told(&error));
             }
             (found, None)

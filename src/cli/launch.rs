@@ -16,7 +16,8 @@ use crate::config::{
 use crate::host::ids::{Owner, SubIdsError, subordinate};
 use crate::host::provision::systemd::{Manager, scope_call};
 use crate::host::provision::{
-    self, DelegateError, Delegated, Finding, Standing, Wanted, Who, WhoError, delegate, delegated,
+    self, ACCOUNT, CGROUP, DelegateError, Delegated, Finding, SUBORDINATE_IDS, Standing, Wanted, Who, WhoError,
+    delegate, delegated,
 };
 use crate::host::rlimits::allow_no_core;
 use crate::host::userns::{self, EnterError, Entered, Ranges};
@@ -46,7 +47,7 @@ pub(super) enum LaunchError {
     Delegate(#[from] DelegateError),
     #[error("a systemd scope cannot be had")]
     Scope(#[source] std::io::Error),
-    #[error("{0}; run `casemate setup`")]
+    #[error(transparent)]
     SubIds(#[from] SubIdsError),
     #[error("the privileges of root cannot be given up")]
     Drop(#[source] nix::errno::Errno),
@@ -54,6 +55,18 @@ pub(super) enum LaunchError {
     Divide(#[source] std::io::Error),
     #[error(transparent)]
     Enter(#[from] EnterError),
+}
+
+impl LaunchError {
+    /// The name of the finding that says the same, where there is one.
+    pub(super) const fn finding(&self) -> Option<&'static str> {
+        match self {
+            Self::NoAccount(_) => Some(ACCOUNT),
+            Self::SubIds(_) => Some(SUBORDINATE_IDS),
+            Self::Delegate(_) => Some(CGROUP),
+            _ => None,
+        }
+    }
 }
 
 /// What may be dispensed with.

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use super::launch::LaunchError;
-use crate::doctor::lines;
+use crate::doctor::{lines, mending};
 use crate::host::provision::Finding;
 use crate::telemetry::chain;
 
@@ -18,13 +18,15 @@ pub(super) fn tell(error: &dyn Error) {
     eprintln!("error: {}", typeable(&chain(error), called.as_deref().unwrap_or_default()));
 }
 
-/// A command that stands alone, as it can be typed here.
+/// Commands that stand alone, as they can be typed here.
 pub(super) fn as_called(command: &str) -> String {
     let called = std::env::args().next().filter(|called| called.contains('/'));
-    match (called, command.strip_prefix("casemate ")) {
-        (Some(called), Some(rest)) => format!("{called} {rest}"),
-        _ => command.to_owned(),
-    }
+    let Some(called) = called else { return command.to_owned() };
+    let each = command.split("; ").map(|one| match one.strip_prefix("casemate ") {
+        Some(rest) => format!("{called} {rest}"),
+        None => one.to_owned(),
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// Findings with commands that can be typed as they stand.
@@ -36,11 +38,20 @@ pub(super) fn as_typed(findings: &[Finding]) -> Vec<Finding> {
 /// Writes why the service does not start, and where it did not get as far as its namespaces, what the machine lacks.
 pub(super) fn refused(error: &(dyn Error + 'static), missing: &[Finding]) {
     tell(error);
-    if error.is::<LaunchError>() && !missing.is_empty() {
-        let called = std::env::args().next();
-        let text = format!("{}`casemate doctor` looks at all of it", lines(&as_typed(missing)));
-        eprintln!("{}", typeable(&text, called.as_deref().unwrap_or_default()));
-    }
+    let Some(launch) = error.downcast_ref::<LaunchError>().filter(|_| !missing.is_empty()) else { return };
+    let called = std::env::args().next();
+    let text = format!("{}`casemate doctor` looks at all of it", lacking(&chain(error), launch.finding(), missing));
+    eprintln!("{}", typeable(&text, called.as_deref().unwrap_or_default()));
+}
+
+/// What is missing, below an error. Of the finding that the error is about only what mends it, unless the error has said
+/// that too.
+fn lacking(said: &str, about: Option<&str>, missing: &[Finding]) -> String {
+    let (same, others): (Vec<Finding>, Vec<Finding>) =
+        missing.iter().cloned().partition(|one| Some(&*one.name) == about);
+    let mends = same.iter().filter_map(|one| one.mend.as_deref());
+    let mends = mends.filter(|mend| !said.contains(&format!("`{mend}`")));
+    mends.map(|mend| mending(&as_called(mend))).chain([lines(&as_typed(&others))]).collect()
 }
 
 /// The exit status of a command that ended so; an error is told first.
@@ -64,6 +75,20 @@ fn typeable(text: &str, called: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_error_is_about_is_not_said_again() {
+        let missing = [
+            Finding::missing("cgroup", "no cgroup file system is mounted", "use a kernel"),
+            Finding::missing("home", "/h is not there", "make it"),
+        ];
+        let home = "missing home: /h is not there\n          to mend it: make it\n";
+        let said = "no limit can be set: no cgroup file system is mounted";
+        assert_eq!(lacking(said, Some("cgroup"), &missing), format!("          to mend it: use a kernel\n{home}"));
+        assert_eq!(lacking(said, Some("home"), &missing[1..]), "          to mend it: make it\n");
+        assert_eq!(lacking("it is not there: `make it`", Some("home"), &missing[1..]), "");
+        assert_eq!(lacking(said, None, &missing[1..]), home);
+    }
 
     #[test]
     fn commands_are_those_that_were_typed() {

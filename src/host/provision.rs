@@ -21,7 +21,7 @@ mod who;
 pub use command::{Command, CommandError, Elevation, elevation};
 pub use delegate::{DelegateError, Delegated, delegate, delegated};
 pub use delegation::{Delegation, UserManager};
-pub use findings::{CGROUP, Finding, Standing, findings};
+pub use findings::{ACCOUNT, CGROUP, Finding, SUBORDINATE_IDS, Standing, findings};
 pub(super) use layout::unescape;
 pub use layout::{CONTROLLERS, CgroupLayout, NoCgroup};
 pub use machine::{Account, Machine, ReadError};

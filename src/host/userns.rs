@@ -183,7 +183,10 @@ fn write_maps(target: Pid, ranges: Ranges, outside: [u8; 8]) -> Result<(), Strin
             .output()
             .map_err(|error| format!("{program} cannot be started: {error}"))?;
         if !output.status.success() {
-            return Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()));
+            let said = String::from_utf8_lossy(&output.stderr);
+            // It begins with its name, as most of the time.
+            let words = said.trim().trim_start_matches(&format!("{program}: "));
+            return Err(format!("{program}: {words}"));
         }
     }
     Ok(())

@@ -189,7 +189,9 @@ async fn failed(error: RuntimeError, capture: &Capture) -> StepError {
     let said = timeout(DYING, capture.drain(Live::default(), u64::MAX)).await;
     if let Ok(Ok(Captured { stdout, stderr, .. })) = said {
         let said = [stdout, stderr].concat();
-        tracing::error!("run: {}", escaped(&String::from_utf8_lossy(&said[..said.len().min(WORDS)])));
+        if !said.is_empty() {
+            tracing::error!("run: {}", escaped(&String::from_utf8_lossy(&said[..said.len().min(WORDS)])));
+        }
     }
     error.into()
 }

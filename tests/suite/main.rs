@@ -46,6 +46,7 @@ mod restart;
 mod retention;
 mod routes;
 mod run_command;
+mod said_once;
 mod seccomp_command;
 mod seccomp_trace;
 mod self_test;

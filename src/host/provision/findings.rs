@@ -33,6 +33,12 @@ pub struct Finding {
 /// The finding about what limits are enforced by.
 pub const CGROUP: &str = "cgroup";
 
+/// The finding about who serves.
+pub const ACCOUNT: &str = "account";
+
+/// The finding about the ids that are lent to him.
+pub const SUBORDINATE_IDS: &str = "subordinate ids";
+
 const SETUP: &str = "casemate setup";
 
 impl Finding {
@@ -70,9 +76,9 @@ pub fn findings(state: &State, who: &Who) -> Vec<Finding> {
     all.extend(kernel(state));
     if who.service {
         all.push(match state.uid {
-            None => missing("account", format!("there is no account {}", who.name), SETUP),
-            Some(0) => missing("account", format!("{} is root", who.name), "name another account in the settings"),
-            Some(uid) => ok("account", format!("{} (uid {uid})", who.name)),
+            None => missing(ACCOUNT, format!("there is no account {}", who.name), SETUP),
+            Some(0) => missing(ACCOUNT, format!("{} is root", who.name), "name another account in the settings"),
+            Some(uid) => ok(ACCOUNT, format!("{} (uid {uid})", who.name)),
         });
     }
     all.push(home(state, who));
@@ -151,10 +157,10 @@ fn ids(ids: &Ids, who: &Who) -> Finding {
     match (ids.uids, ids.gids) {
         (Some(uids), Some(gids)) => {
             let meaning = format!("uids from {}, gids from {}, {} each", uids.first, gids.first, uids.count);
-            ok("subordinate ids", meaning)
+            ok(SUBORDINATE_IDS, meaning)
         }
         _ => missing(
-            "subordinate ids",
+            SUBORDINATE_IDS,
             format!("{} has no range of 65536 in both /etc/subuid and /etc/subgid", who.name),
             SETUP,
         ),
