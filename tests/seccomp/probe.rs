@@ -27,6 +27,11 @@ impl Call {
         Self { label: label.into(), way: 'n', number, args: six }
     }
 
+    /// Where the filter refuses it: it never waits for anything.
+    pub fn refused(self) -> Self {
+        Self { way: 'r', ..self }
+    }
+
     fn line(&self) -> String {
         let args: Vec<String> = self.args.iter().map(|arg| format!("{arg:x}")).collect();
         format!("{} {:x} {}\n", self.way, self.number, args.join(" "))
