@@ -9,6 +9,7 @@ use crate::host::provision::{Delegated, Finding, Standing};
 use crate::host::userns::EnterError;
 use crate::seccomp::never;
 use crate::server::{self, Definitions, StartError};
+use crate::shutdown::Signals;
 use crate::telemetry::chain;
 use crate::worker::selftest;
 
@@ -80,6 +81,8 @@ pub fn container(settings: &Settings, definitions: Definitions, delegated: &Dele
         _ => Some(Finding::ok(LIMITS, "memory, processes and processor share were each set in a cgroup and read back")),
     };
     let tried = server::run(async {
+        // The namespaces are entered with signals blocked, that of a child's end too.
+        let _heard = Signals::listen().map_err(StartError::Signals)?;
         let ground = server::ground(settings, definitions, delegated)?;
         selftest::run(&ground.sandbox).await?;
         Ok(())
