@@ -2,6 +2,7 @@
 
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
+use serde_json::Number;
 
 use super::reply::Reply;
 use crate::health::Broken;
@@ -32,6 +33,17 @@ pub enum Problem {
         detail: String,
         /// What to do.
         remedy: String,
+    },
+    /// A parameter is a number that it may not be.
+    Beyond {
+        /// Which.
+        parameter: String,
+        /// What it is.
+        value: String,
+        /// What it may be at least.
+        least: Number,
+        /// And at most.
+        most: Number,
     },
     /// The store does not answer.
     Unreadable,
@@ -72,7 +84,9 @@ impl Problem {
             Self::Refused(Refusal::RateExceeded { .. } | Refusal::TooManyWaiting { .. }) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Refused(Refusal::BadValue { .. } | Refusal::OutOfRange { .. }) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Refused(Refusal::BadValue { .. } | Refusal::OutOfRange { .. }) | Self::Beyond { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Refused(Refusal::QueueFull { .. } | Refusal::StoreUnavailable | Refusal::ShuttingDown)
             | Self::TooMany(_)
             | Self::NotReady(_)
@@ -99,6 +113,9 @@ impl Problem {
             Self::NoId => "ID is required".to_owned(),
             Self::BadKey => "Idempotency-Key must be one value of 1 to 255 printable ASCII characters".to_owned(),
             Self::Invalid { field, detail, .. } => format!("{field}: {detail}"),
+            Self::Beyond { parameter, value, least, most } => {
+                format!("{parameter} is {value}: it may be {least} to {most}")
+            }
             Self::UnknownId => "Submission not found".to_owned(),
             Self::Unreadable => "Submissions cannot be read at the moment".to_owned(),
             Self::NotFound => "Not found".to_owned(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, CpuShare, CpuTime, Inodes, OpenFiles, Pids, WallTime};
+use super::{Bytes, CpuShare, CpuTime, Inodes, Number, OpenFiles, Pids, WallTime};
 
 /// The limits of one step. One value of this feeds the bundle, the cgroup and the read-back, so that none can differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,43 +86,44 @@ impl LimitsPatch {
 
 /// Any of [`Limits`], as a client asks for them, in units fine enough for short programs. What is absent stays the
 /// language's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsWanted {
     /// Wall-clock time, in milliseconds.
-    pub wall_ms: Option<u64>,
+    pub wall_ms: Option<Number>,
     /// Processor time, in milliseconds.
-    pub cpu_ms: Option<u64>,
+    pub cpu_ms: Option<Number>,
     /// Share of one processor, in percent.
-    pub cpu_percent: Option<u64>,
+    pub cpu_percent: Option<Number>,
     /// Memory, in bytes; rounded up to whole pages of 4 096.
-    pub memory_bytes: Option<u64>,
+    pub memory_bytes: Option<Number>,
     /// Processes and threads.
-    pub processes: Option<u64>,
+    pub processes: Option<Number>,
     /// Open files of each process.
-    pub open_files: Option<u64>,
+    pub open_files: Option<Number>,
     /// Stack of the main thread, in bytes.
-    pub stack_bytes: Option<u64>,
+    pub stack_bytes: Option<Number>,
     /// Largest file, in bytes.
-    pub file_bytes: Option<u64>,
+    pub file_bytes: Option<Number>,
     /// Output, in bytes.
-    pub output_bytes: Option<u64>,
+    pub output_bytes: Option<Number>,
 }
 
 impl LimitsWanted {
     /// What this names, and of the rest what `below` names.
     #[must_use]
-    pub fn over(self, below: Self) -> Self {
+    pub fn over(self, below: &Self) -> Self {
+        let or = |own: Option<Number>, below: &Option<Number>| own.or_else(|| below.clone());
         Self {
-            wall_ms: self.wall_ms.or(below.wall_ms),
-            cpu_ms: self.cpu_ms.or(below.cpu_ms),
-            cpu_percent: self.cpu_percent.or(below.cpu_percent),
-            memory_bytes: self.memory_bytes.or(below.memory_bytes),
-            processes: self.processes.or(below.processes),
-            open_files: self.open_files.or(below.open_files),
-            stack_bytes: self.stack_bytes.or(below.stack_bytes),
-            file_bytes: self.file_bytes.or(below.file_bytes),
-            output_bytes: self.output_bytes.or(below.output_bytes),
+            wall_ms: or(self.wall_ms, &below.wall_ms),
+            cpu_ms: or(self.cpu_ms, &below.cpu_ms),
+            cpu_percent: or(self.cpu_percent, &below.cpu_percent),
+            memory_bytes: or(self.memory_bytes, &below.memory_bytes),
+            processes: or(self.processes, &below.processes),
+            open_files: or(self.open_files, &below.open_files),
+            stack_bytes: or(self.stack_bytes, &below.stack_bytes),
+            file_bytes: or(self.file_bytes, &below.file_bytes),
+            output_bytes: or(self.output_bytes, &below.output_bytes),
         }
     }
 }

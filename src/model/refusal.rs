@@ -26,13 +26,13 @@ pub enum Refusal {
         /// What to do.
         remedy: String,
     },
-    /// A number is not within its bounds.
+    /// A number is not a whole one within its bounds.
     #[error("{field} is {value}: it may be {least} to {most}")]
     OutOfRange {
         /// Its path in the request.
         field: String,
-        /// What it is.
-        value: u64,
+        /// What it is, as it was written.
+        value: String,
         /// What it may be at least.
         least: u64,
         /// And at most: the operator's ceiling, or the language's own limit where that is higher.

@@ -62,7 +62,7 @@ async fn pages_are_whole_and_in_order() {
         assert_eq!(value, &shown[member], "{member}");
     }
     assert_eq!(oldest["status"], json!("completed"));
-    for query in ["limit=0", "limit=101", "cursor=x", "status=ended", "page=2"] {
+    for query in ["limit=x", "cursor=x", "status=ended", "page=2"] {
         assert_eq!(service.get(&format!("/v1/submissions?{query}")).await.status, 400, "{query}");
     }
 }

@@ -333,7 +333,12 @@ async fn every_refusal_names_field_value_and_remedy() {
         (&document["value"], &document["ceiling"], &document["least"]),
         (&json!("20001"), &json!(20_000), &json!(1))
     );
-    for query in ["?wait=x", "?wait=61", "?weight=1", "?wait=1&wait=1"] {
+    let patient = problem(&submit(&service, "?wait=61", &with(json!({}))).await, 422, "out_of_range");
+    assert_eq!(
+        (&patient["field"], &patient["value"], &patient["least"], &patient["ceiling"]),
+        (&json!("?wait"), &json!("61"), &json!(0), &json!(60))
+    );
+    for query in ["?wait=x", "?weight=1", "?wait=1&wait=1"] {
         let document = problem(&submit(&service, query, &with(json!({}))).await, 400, "malformed_request");
         assert!(document["field"].as_str().unwrap().starts_with("?w"), "{document:#}");
     }

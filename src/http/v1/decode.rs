@@ -263,7 +263,7 @@ mod tests {
             ("c", &b"in"[..], Streams::Merged)
         );
         assert_eq!(draft.invocation, Invocation { args: vec!["-v".into()], env: vec![("A".into(), "1".into())] });
-        assert_eq!((draft.compile.unwrap().wall_ms, draft.run.unwrap().memory_bytes), (Some(5), Some(6)));
+        assert_eq!((draft.compile.unwrap().wall_ms, draft.run.unwrap().memory_bytes), (Some(5.into()), Some(6.into())));
         assert_eq!(draft.collect, ["a", "b/c"]);
         let plain = super::draft(br#"{"language":"c","source":"x","stdin":null,"limits":null}"#).unwrap();
         assert_eq!((plain.streams, plain.runs[0].stdin.len(), plain.diagnose), (Streams::Separate, 0, false));
@@ -280,7 +280,11 @@ mod tests {
             (r#"{"language":7,"source":"x"}"#, "language", "integer `7`, expected a string"),
             (r#"{"language":"c","code":"x"}"#, "code", "unknown field `code`"),
             (r#"{"language":"c","language":"c","source":"x"}"#, "language", "duplicate"),
-            (r#"{"language":"c","source":"x","limits":{"run":{"wall_ms":-1}}}"#, "limits.run.wall_ms", "-1"),
+            (
+                r#"{"language":"c","source":"x","limits":{"run":{"wall_ms":"1"}}}"#,
+                "limits.run.wall_ms",
+                "string, expected a number",
+            ),
             (r#"{"language":"c","source":"x","limits":{"run":{"wall":1}}}"#, "limits.run.wall", "unknown field"),
             (r#"{"language":"c","source":"x","limits":{"run":[1]}}"#, "limits.run", "sequence, expected an object"),
             (r#"{"language":"c","source":"x","limits":{"runs":{}}}"#, "limits.runs", "unknown field"),

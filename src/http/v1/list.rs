@@ -56,16 +56,11 @@ pub async fn show(client: &Client, query: &str) -> Result<Reply, Problem> {
 fn wanted(query: &str) -> Result<Wanted, Problem> {
     let mut wanted = Wanted { limit: USUAL, before: None, state: None };
     for (name, value) in query::pairs(query, &["limit", "cursor", "status"])? {
-        let refuse = |remedy: String| Problem::Invalid {
-            field: format!("?{name}"),
-            detail: format!("it is {:?}", value.chars().take(40).collect::<String>()),
-            remedy,
-        };
+        let refuse = |remedy: String| query::unreadable(&name, &value, remedy);
         match name.as_str() {
             "limit" => {
-                let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-                let number = value.parse().ok().filter(|number| digits && (1..=MOST).contains(number));
-                wanted.limit = number.ok_or_else(|| refuse(format!("give a number from 1 to {MOST}")))?;
+                let number = query::whole(&name, &value, 1, MOST as u64)?;
+                wanted.limit = usize::try_from(number).unwrap_or(MOST);
             }
             "cursor" => {
                 let place =
@@ -104,9 +99,9 @@ mod tests {
         let all = format!("limit=7&status=failed&cursor={}", cursor(300));
         assert_eq!(wanted(&all).unwrap(), Wanted { limit: 7, before: Some(300), state: Some(State::Failed) });
         for query in [
-            "limit=0",
-            "limit=101",
             "limit=+5",
+            "limit=1.0",
+            "limit=-",
             "limit=",
             "limit=1&limit=1",
             "status=",
@@ -117,6 +112,9 @@ mod tests {
             "page=1",
         ] {
             assert!(matches!(wanted(query), Err(Problem::Invalid { .. })), "{query}");
+        }
+        for query in ["limit=0", "limit=101", "limit=-1", "limit=18446744073709551617"] {
+            assert!(matches!(wanted(query), Err(Problem::Beyond { .. })), "{query}");
         }
     }
 }

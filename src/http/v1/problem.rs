@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Number;
 
 use crate::health::Broken;
 use crate::http::problem::{LONGEST_ECHO, Problem};
@@ -25,9 +26,9 @@ pub struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    least: Option<u64>,
+    least: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ceiling: Option<u64>,
+    ceiling: Option<Number>,
     remedy: String,
 }
 
@@ -61,8 +62,13 @@ pub fn document(problem: &Problem) -> Document<'_> {
             document.value = Some(value.chars().take(LONGEST_ECHO).collect());
         }
         Problem::Refused(Refusal::OutOfRange { field, value, least, most }) => {
-            (document.field, document.value) = (Some(field.as_str()), Some(value.to_string()));
-            (document.least, document.ceiling) = (Some(*least), Some(*most));
+            (document.field, document.value) = (Some(field.as_str()), Some(value.clone()));
+            (document.least, document.ceiling) = (Some((*least).into()), Some((*most).into()));
+            document.remedy = format!("give a whole number from {least} to {most}, or leave it out");
+        }
+        Problem::Beyond { parameter, value, least, most } => {
+            (document.field, document.value) = (Some(parameter.as_str()), Some(value.clone()));
+            (document.least, document.ceiling) = (Some(least.clone()), Some(most.clone()));
             document.remedy = format!("give a number from {least} to {most}, or leave it out");
         }
         Problem::BadKey => document.field = Some("Idempotency-Key"),
@@ -80,7 +86,7 @@ pub fn urn(kind: &str) -> String {
 fn samples() -> Vec<Problem> {
     let text = String::new;
     let bad = Refusal::BadValue { field: text(), value: text(), remedy: text() };
-    let range = Refusal::OutOfRange { field: text(), value: 0, least: 0, most: 0 };
+    let range = Refusal::OutOfRange { field: text(), value: text(), least: 0, most: 0 };
     let full = Refusal::QueueFull { retry_after: Duration::ZERO };
     let rate = Refusal::RateExceeded { retry_after: Duration::ZERO };
     let waiting = Refusal::TooManyWaiting { retry_after: Duration::ZERO };
@@ -115,6 +121,9 @@ pub fn by_status(wanted: impl Fn(&str) -> bool) -> BTreeMap<u16, Vec<(&'static s
     all
 }
 
+/// What a number beyond its bounds is told as, wherever it stands.
+const OUT_OF_RANGE: (&str, &str, &str) = ("out_of_range", "A number is not within its bounds", "");
+
 /// The kind of problem.
 pub const fn kind(problem: &Problem) -> &'static str {
     words(problem).0
@@ -127,6 +136,7 @@ const fn words(problem: &Problem) -> (&'static str, &'static str, &'static str) 
         Problem::Invalid { .. } | Problem::BrokenBody | Problem::NoId => {
             ("malformed_request", "The request cannot be read", "send one JSON object with a length or in chunks")
         }
+        Problem::Beyond { .. } => OUT_OF_RANGE,
         Problem::BadKey => {
             ("bad_key", "The key cannot be one", "send the header once, with 1 to 255 printable ASCII characters")
         }
@@ -157,7 +167,7 @@ const fn refused(refusal: &Refusal) -> (&'static str, &'static str, &'static str
             ("malformed_request", "The request cannot be read", "send one JSON object")
         }
         Refusal::BadValue { .. } => ("bad_value", "A field has a value that it cannot have", ""),
-        Refusal::OutOfRange { .. } => ("out_of_range", "A number is not within its bounds", ""),
+        Refusal::OutOfRange { .. } => OUT_OF_RANGE,
         Refusal::QueueFull { .. } => ("queue_full", "As many submissions wait as may", "try again after `Retry-After`"),
         Refusal::RateExceeded { .. } => {
             ("rate_exceeded", "Submissions come faster than the token's rate", "try again after `Retry-After`")

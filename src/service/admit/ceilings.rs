@@ -1,7 +1,9 @@
 //! What a client may ask for of the limits of a step: within the operator's ceilings, and not less than a program can
 //! run with.
 
-use crate::model::{Bytes, CpuShare, CpuTime, Limits, LimitsPatch, LimitsWanted, OpenFiles, Pids, Refusal, WallTime};
+use crate::model::{
+    Bytes, CpuShare, CpuTime, Limits, LimitsPatch, LimitsWanted, Number, OpenFiles, Pids, Refusal, WallTime,
+};
 
 /// The kernel counts memory in pages (on both architectures that are supported).
 const PAGE: u64 = 4096;
@@ -20,7 +22,7 @@ const UNTHROTTLED: u64 = 102_400;
 /// One limit, by its name on the wire.
 struct Row {
     name: &'static str,
-    wanted: fn(&LimitsWanted) -> Option<u64>,
+    wanted: fn(&LimitsWanted) -> Option<&Number>,
     of: fn(&Limits) -> u64,
     /// Values are within the ceiling, which lies within the field's type.
     set: fn(&mut Limits, u64),
@@ -28,17 +30,23 @@ struct Row {
 }
 
 const ROWS: [Row; 9] = [
-    Row { name: "wall_ms", wanted: |w| w.wall_ms, of: |l| l.wall.0, set: |l, n| l.wall = WallTime(n), least: 1 },
+    Row {
+        name: "wall_ms",
+        wanted: |w| w.wall_ms.as_ref(),
+        of: |l| l.wall.0,
+        set: |l, n| l.wall = WallTime(n),
+        least: 1,
+    },
     Row {
         name: "cpu_ms",
-        wanted: |w| w.cpu_ms,
+        wanted: |w| w.cpu_ms.as_ref(),
         of: |l| l.cpu_time.0 / 1000,
         set: |l, n| l.cpu_time = CpuTime(n.saturating_mul(1000)),
         least: 1,
     },
     Row {
         name: "cpu_percent",
-        wanted: |w| w.cpu_percent,
+        wanted: |w| w.cpu_percent.as_ref(),
         // A step that is not throttled has all processors.
         of: |l| l.cpu_share.map_or(UNTHROTTLED, |share| share.0.into()),
         set: |l, n| l.cpu_share = n.try_into().ok().map(CpuShare),
@@ -46,42 +54,42 @@ const ROWS: [Row; 9] = [
     },
     Row {
         name: "memory_bytes",
-        wanted: |w| w.memory_bytes,
+        wanted: |w| w.memory_bytes.as_ref(),
         of: |l| l.memory.0,
         set: |l, n| l.memory = Bytes(n.next_multiple_of(PAGE)),
         least: LEAST_MEMORY,
     },
     Row {
         name: "processes",
-        wanted: |w| w.processes,
+        wanted: |w| w.processes.as_ref(),
         of: |l| l.pids.0.into(),
         set: |l, n| l.pids = n.try_into().map_or(l.pids, Pids),
         least: LEAST_PROCESSES,
     },
     Row {
         name: "open_files",
-        wanted: |w| w.open_files,
+        wanted: |w| w.open_files.as_ref(),
         of: |l| l.open_files.0.into(),
         set: |l, n| l.open_files = n.try_into().map_or(l.open_files, OpenFiles),
         least: LEAST_FILES,
     },
     Row {
         name: "stack_bytes",
-        wanted: |w| w.stack_bytes,
+        wanted: |w| w.stack_bytes.as_ref(),
         of: |l| l.stack.0,
         set: |l, n| l.stack = Bytes(n),
         least: 1 << 20,
     },
     Row {
         name: "file_bytes",
-        wanted: |w| w.file_bytes,
+        wanted: |w| w.file_bytes.as_ref(),
         of: |l| l.file_size.0,
         set: |l, n| l.file_size = Bytes(n),
         least: LEAST_FILE,
     },
     Row {
         name: "output_bytes",
-        wanted: |w| w.output_bytes,
+        wanted: |w| w.output_bytes.as_ref(),
         of: |l| l.output.0,
         set: |l, n| l.output = Bytes(n),
         least: 0,
@@ -127,12 +135,12 @@ pub(super) fn within(
     let ceilings = ceilings.apply(own);
     let mut limits = own.clone();
     for row in &ROWS {
-        let Some(value) = (row.wanted)(wanted) else { continue };
+        let Some(wanted) = (row.wanted)(wanted) else { continue };
         let most = (row.of)(&ceilings).max((row.of)(own));
-        if value < row.least || value > most {
+        let Some(value) = wanted.whole().filter(|value| (row.least..=most).contains(value)) else {
             let (field, least) = (format!("{path}.{}", row.name), row.least);
-            return Err(Refusal::OutOfRange { field, value, least, most });
-        }
+            return Err(Refusal::OutOfRange { field, value: wanted.to_string(), least, most });
+        };
         (row.set)(&mut limits, value);
     }
     Ok(limits)
@@ -143,8 +151,8 @@ mod tests {
     use super::super::tests::limits;
     use super::*;
 
-    fn wanted(name: &str, value: u64) -> LimitsWanted {
-        serde_json::from_value(serde_json::json!({ name: value })).unwrap()
+    fn wanted(name: &str, value: impl std::fmt::Display) -> LimitsWanted {
+        serde_json::from_str(&format!(r#"{{"{name}":{value}}}"#)).unwrap()
     }
 
     #[test]
@@ -179,12 +187,17 @@ mod tests {
                 let set = within(&wanted(name, value), "limits.run", &own, &ceilings).unwrap();
                 assert_eq!((row.of)(&set), value, "{name}");
             }
-            let beyond = [Some(most + 1), u64::checked_sub(least, 1)];
-            for value in beyond.into_iter().flatten() {
-                let field = format!("limits.run.{name}");
+            let beyond = [Some(most + 1), u64::checked_sub(least, 1)].into_iter().flatten();
+            let beyond = beyond.map(|number| number.to_string());
+            // Also what no field could hold.
+            let never = ["-1", "-1.0", "64.5", "18446744073709551616", "1e400"].map(str::to_owned);
+            for value in beyond.chain(never) {
+                let (field, asked) = (format!("limits.run.{name}"), wanted(name, &value));
                 let refused = Refusal::OutOfRange { field, value, least, most };
-                assert_eq!(within(&wanted(name, value), "limits.run", &own, &ceilings), Err(refused));
+                assert_eq!(within(&asked, "limits.run", &own, &ceilings), Err(refused));
             }
+            let same = |value: String| within(&wanted(name, value), "limits.run", &own, &ceilings).unwrap();
+            assert_eq!(same(format!("{most}.0")), same(most.to_string()), "{name}");
         }
         let throttled = Limits { cpu_share: Some(CpuShare(10)), ..own.clone() };
         assert!(within(&wanted("cpu_percent", 51), "x", &throttled, &ceilings).is_err());

@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_checker_has_limits_of_its_own() {
-        let wanted = LimitsWanted { wall_ms: Some(70), ..LimitsWanted::default() };
+        let wanted = LimitsWanted { wall_ms: Some(70.into()), ..LimitsWanted::default() };
         let own = CheckerDraft { run: Some(wanted), ..checker("c", files(&["a.c", "lib/b.h"])) };
         let job = admission().complete(None, with(own)).unwrap();
         let made = job.checker.unwrap();
@@ -99,7 +99,7 @@ mod tests {
             );
         }
         assert_eq!(refused(with(checker("c", files(&["../a"])))).0, "compare.checker.files[\"../a\"]");
-        let wanted = LimitsWanted { wall_ms: Some(10_001), ..LimitsWanted::default() };
+        let wanted = LimitsWanted { wall_ms: Some(10_001.into()), ..LimitsWanted::default() };
         let above = CheckerDraft { run: Some(wanted), ..checker("c", source()) };
         let Err(Refusal::OutOfRange { field, .. }) = admission().complete(None, with(above)) else { panic!() };
         assert_eq!(field, "compare.checker.limits.run.wall_ms");

@@ -99,7 +99,7 @@ impl Admission {
             (wanted, own) => own.map(|own| within(wanted, "limits.compile", own, &ceilings.compile)).transpose()?,
         };
         let wanted = run.unwrap_or_default();
-        let runs = self.runs(runs, several.is_some(), wanted, (&own_run, &ceilings.run))?;
+        let runs = self.runs(runs, several.is_some(), &wanted, (&own_run, &ceilings.run))?;
         Ok(Job {
             id: JobId::random(),
             language,
@@ -285,7 +285,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_draft_becomes_a_job_with_the_limits_of_the_settings() {
-        let wanted = LimitsWanted { wall_ms: Some(1500), ..LimitsWanted::default() };
+        let wanted = LimitsWanted { wall_ms: Some(1500.into()), ..LimitsWanted::default() };
         let job =
             admission().complete(None, Draft { run: Some(wanted), ..draft(Program::Source("x".into())) }).unwrap();
         assert_eq!((job.runs[0].limits.wall.0, job.runs[0].stdin.as_slice()), (1500, &b"in"[..]));

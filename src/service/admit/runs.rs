@@ -33,11 +33,11 @@ impl Admission {
         &self,
         drafts: Vec<RunDraft>,
         tests: bool,
-        general: LimitsWanted,
+        general: &LimitsWanted,
         (own, ceilings): (&Limits, &LimitsPatch),
     ) -> Result<Vec<Run>, Refusal> {
         // Also where every test names another: what is wrong is told by the field that it stands in.
-        ceilings::within(&general, "limits.run", own, ceilings)?;
+        ceilings::within(general, "limits.run", own, ceilings)?;
         if drafts.is_empty() {
             return Err(bad("tests", "[]", "give at least one test, or leave it out"));
         }
@@ -75,12 +75,12 @@ mod tests {
     }
 
     fn wall(wall_ms: u64) -> LimitsWanted {
-        LimitsWanted { wall_ms: Some(wall_ms), ..LimitsWanted::default() }
+        LimitsWanted { wall_ms: Some(wall_ms.into()), ..LimitsWanted::default() }
     }
 
     #[test]
     fn limits_of_a_test_stand_over_those_of_the_submission() {
-        let own = LimitsWanted { memory_bytes: Some(20 << 20), ..wall(70) };
+        let own = LimitsWanted { memory_bytes: Some((20 << 20).into()), ..wall(70) };
         let runs = vec![RunDraft::default(), RunDraft { limits: Some(own), ..RunDraft::default() }];
         let job = admission().complete(None, Draft { run: Some(wall(1500)), ..with(runs) }).unwrap();
         let limits: Vec<_> = job.runs.iter().map(|run| (run.limits.wall.0, run.limits.memory.0 >> 20)).collect();
@@ -111,7 +111,7 @@ mod tests {
         assert!(matches!(few, Err(Refusal::BadValue { remedy, .. }) if remedy == "give at most 1 tests"));
         let above = second(RunDraft { limits: Some(wall(10_001)), ..RunDraft::default() });
         let field = "tests[1].limits.wall_ms".to_owned();
-        let refusal = Refusal::OutOfRange { field, value: 10_001, least: 1, most: 10_000 };
+        let refusal = Refusal::OutOfRange { field, value: "10001".into(), least: 1, most: 10_000 };
         assert_eq!(admission().complete(None, above), Err(refusal));
         // That of the submission is told once, and as what it is.
         let general = Draft { run: Some(wall(10_001)), ..second(RunDraft::default()) };

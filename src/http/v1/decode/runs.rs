@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::{Content, Object, Pairs, StepLimits, bad, program};
-use crate::model::{Compare, LimitsWanted, Refusal, Several, Streams, Tolerance};
+use crate::model::{Compare, LimitsWanted, Number, Refusal, Several, Streams, Tolerance};
 use crate::service::{CheckerDraft, RunDraft};
 
 /// Tests that are read at all, so that a body of empty ones does not take many times its size; the setting `tests.most`
@@ -55,8 +55,10 @@ pub(super) struct Checker {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Floats {
-    absolute: Option<f64>,
-    relative: Option<f64>,
+    #[schemars(with = "Option<f64>")]
+    absolute: Option<Number>,
+    #[schemars(with = "Option<f64>")]
+    relative: Option<Number>,
 }
 
 /// The members of a submission that are about its runs.
@@ -162,12 +164,14 @@ impl How {
         if absolute.is_none() && relative.is_none() {
             return Err(bad(&format!("{path}.floats"), "give `absolute`, `relative` or both"));
         }
-        for (name, value) in [("absolute", absolute), ("relative", relative)] {
-            if value.is_some_and(|value| !(0.0..=f64::MAX).contains(&value)) {
-                return Err(bad(&format!("{path}.floats.{name}"), "give a number that is not negative, such as 1e-6"));
-            }
-        }
-        let (absolute, relative) = (absolute.unwrap_or_default(), relative.unwrap_or_default());
+        let within = |name: &str, wanted: Option<Number>| {
+            let Some(wanted) = wanted else { return Ok(0.0) };
+            let finite = wanted.double().filter(|number| (0.0..=f64::MAX).contains(number));
+            finite.ok_or_else(|| {
+                bad(&format!("{path}.floats.{name}"), "give a number that is not negative, such as 1e-6")
+            })
+        };
+        let (absolute, relative) = (within("absolute", absolute)?, within("relative", relative)?);
         Ok(Compare::Floats(Tolerance { absolute, relative }))
     }
 }
@@ -232,7 +236,7 @@ mod tests {
         let first = &runs[0];
         assert_eq!((first.name.as_deref(), &first.stdin[..]), (Some("a"), &b"1"[..]));
         assert_eq!((first.args.clone(), first.expected.clone()), (Some(vec!["x".into()]), Some(vec![0xff])));
-        assert_eq!(first.limits.and_then(|wanted| wanted.wall_ms), Some(5));
+        assert_eq!(first.limits.clone().and_then(|wanted| wanted.wall_ms), Some(5.into()));
         assert_eq!(first.compare, Some(Compare::Floats(Tolerance { absolute: 1e-3, relative: 0.0 })));
         assert_eq!((runs[1].expected.clone(), runs[1].compare), (Some(Vec::new()), Some(Compare::Tokens)));
         assert_eq!((runs[2].expected.clone(), runs[2].args.clone()), (None, None));
@@ -252,7 +256,10 @@ mod tests {
         let judged: Vec<_> = draft.runs.iter().map(|run| (run.checked, run.compare)).collect();
         assert_eq!(judged, [(true, None), (true, None), (false, Some(Compare::Exact))]);
         let checker = draft.checker.unwrap();
-        assert_eq!((checker.language.as_str(), checker.run.unwrap().wall_ms, checker.compile), ("c", Some(5), None));
+        assert_eq!(
+            (checker.language.as_str(), checker.run.unwrap().wall_ms, checker.compile),
+            ("c", Some(5.into()), None)
+        );
     }
 
     #[test]
@@ -277,6 +284,7 @@ mod tests {
             (r#""expected":"","compare":{"floats":{}}"#, "compare.floats", "absolute"),
             (r#""expected":"","compare":{"floats":{"epsilon":1}}"#, "compare.floats.epsilon", "unknown field"),
             (r#""expected":"","compare":{"floats":{"absolute":-1}}"#, "compare.floats.absolute", "not negative"),
+            (r#""expected":"","compare":{"floats":{"absolute":1e400}}"#, "compare.floats.absolute", "not negative"),
             (r#""expected":"","compare":{"floats":{"relative":"1"}}"#, "compare.floats.relative", "string"),
             (r#""compare":{"checker":{"source":"x"}}"#, "compare.checker.language", "missing field"),
             (r#""compare":{"checker":{"language":"c"}}"#, "compare.checker.source", "give `source`"),

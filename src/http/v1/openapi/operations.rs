@@ -135,6 +135,8 @@ const SUBMITTING_ALL: &[&str] = &[
 
 const ASKING: &[&str] = &["malformed_request", "unknown_submission", "too_many", "store_unavailable"];
 
+const WAITING: &[&str] = &["malformed_request", "out_of_range", "unknown_submission", "too_many", "store_unavailable"];
+
 const SHOWN: fn(&mut Schemas) -> Value = Schemas::written::<document::Document<'static>>;
 
 /// All of them, by path.
@@ -241,7 +243,7 @@ const SUBMISSIONS: &[Operation] = &[
         ],
         body: None,
         answers: &[json(200, "A page.", Schemas::written::<list::Page<'static>>)],
-        problems: &["malformed_request", "too_many", "store_unavailable"],
+        problems: &["malformed_request", "out_of_range", "too_many", "store_unavailable"],
     },
     Operation {
         method: "get",
@@ -252,7 +254,7 @@ const SUBMISSIONS: &[Operation] = &[
         parameters: &[ID, WAIT],
         body: None,
         answers: &[json(200, "The submission.", SHOWN)],
-        problems: ASKING,
+        problems: WAITING,
     },
     Operation {
         method: "delete",
@@ -315,7 +317,7 @@ const SUBMISSIONS: &[Operation] = &[
         parameters: &[IDS, WAIT],
         body: None,
         answers: &[json(200, "Each of them, in order.", Schemas::written::<batch::Shown<'static>>)],
-        problems: &["malformed_request", "bad_value", "too_many"],
+        problems: &["malformed_request", "bad_value", "out_of_range", "too_many"],
     },
 ];
 
