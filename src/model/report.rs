@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::verdict::INTERNAL_ERROR;
-use super::{Collected, Enforcement, Evidence, Fault, Limits, Streams, Verdict, WallTime};
+use super::{Collected, Enforcement, Evidence, Fault, Job, Limits, Streams, Verdict, WallTime};
 
 /// One step: what was seen, what it means, and what it was allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,15 +36,15 @@ pub enum Outcome {
     Faulted(Fault),
 }
 
-/// What a job was carried out with, and what of it is needed to show its report.
+/// What a job was carried out with, as far as it was, and what of it is needed to show its report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// The OCI runtime, with its version, in its own words.
-    pub runtime: String,
-    /// The name of the image.
-    pub image: String,
+    /// The OCI runtime, with its version, in its own words; absent where nothing was carried out.
+    pub runtime: Option<String>,
+    /// The name of the image; absent likewise.
+    pub image: Option<String>,
     /// The digest of that image's recipe and content, as `casemate image list` shows it.
-    pub image_digest: String,
+    pub image_digest: Option<String>,
     /// How the output of the runs was captured.
     pub streams: Streams,
     /// Whether the client gave tests.
@@ -68,6 +68,18 @@ pub struct Beside {
     pub checker: Option<StepReport>,
 }
 
+impl About {
+    /// That of a job of which nothing is carried out yet.
+    #[must_use]
+    pub fn of(job: &Job) -> Self {
+        let Job { streams, several, runs, collect, checker, .. } = job;
+        let beside = || runs.iter().map(|run| Beside { name: run.test.name.clone(), ..Beside::default() }).collect();
+        let runs = if several.is_some() || checker.is_some() || !collect.is_empty() { beside() } else { Vec::new() };
+        let (runtime, image, image_digest) = (None, None, None);
+        Self { runtime, image, image_digest, streams: *streams, tests: several.is_some(), runs }
+    }
+}
+
 /// Everything that is kept of an ended job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobReport {
@@ -77,7 +89,7 @@ pub struct JobReport {
     pub compile: Option<StepReport>,
     /// The runs that took place, in order.
     pub runs: Vec<StepReport>,
-    /// Absent for a job that no worker had.
+    /// Absent for a job that no worker had, unless it had tests.
     #[serde(default)]
     pub about: Option<About>,
 }
@@ -93,6 +105,12 @@ impl JobReport {
     #[must_use]
     pub const fn cancelled() -> Self {
         Self { outcome: Outcome::Cancelled, compile: None, runs: Vec::new(), about: None }
+    }
+
+    /// The same of this job, of which nothing was carried out: of its tests is told that they were not run.
+    #[must_use]
+    pub fn before(self, job: &Job) -> Self {
+        Self { about: job.several.is_some().then(|| About::of(job)), ..self }
     }
 
     /// Whether it ended because it was asked to, and not by itself.

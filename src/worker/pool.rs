@@ -84,6 +84,7 @@ impl Worker {
             // In a task of its own: should there be a mistake of ours that panics, this job ends with a fault and the
             // worker goes on.
             let own = Arc::clone(&self.sandbox);
+            let dropped = JobReport::faulted(Fault::NoEvidence).before(&job);
             let carry_out = async move {
                 let (report, leftovers) = own.execute(&job, &cancel, Live { told: None, kept: Some(&feed) }).await;
                 log(&job, &report);
@@ -93,7 +94,7 @@ impl Worker {
                 Ok((report, leftovers)) => (report, Some(leftovers)),
                 Err(error) => {
                     span.in_scope(|| tracing::error!(%tag, "job {id} was dropped: {error}"));
-                    (JobReport::faulted(Fault::NoEvidence), None)
+                    (dropped, None)
                 }
             };
             // Before the ending is visible: who saw the job can rely on what readiness says.

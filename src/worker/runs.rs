@@ -40,14 +40,14 @@ const REFUSED: usize = 1024;
 const BEHIND: usize = 8;
 
 impl Here<'_> {
-    /// Carries them out, and puts what became of them into the report.
+    /// Carries them out, puts what became of them into the report, and tells how the job as a whole ended.
     pub(super) async fn runs(
         &mut self,
         subject: Subject<'_>,
         plan: &StepPlan,
         files: &[CodeFile],
         report: &mut JobReport,
-    ) -> Result<(), StepError> {
+    ) -> Result<Outcome, StepError> {
         let mut ahead = Ahead::default();
         let done = self.each(subject, plan, files, report, &mut ahead).await;
         ahead.give_back(self.sandbox, self.leftovers);
@@ -61,7 +61,7 @@ impl Here<'_> {
         files: &[CodeFile],
         report: &mut JobReport,
         ahead: &mut Ahead,
-    ) -> Result<(), StepError> {
+    ) -> Result<Outcome, StepError> {
         let (job, bounds) = (self.job, self.sandbox.tests);
         let mut room = job.several.map_or(u64::MAX, |_| bounds.output.0);
         let mut checker = match &job.checker {
@@ -70,20 +70,17 @@ impl Here<'_> {
                 Prepared::Ready(ready) => Some(ready),
                 Prepared::Broken(step) => {
                     let cancelled = step.verdict == Verdict::Cancelled;
-                    report.outcome = if cancelled { Outcome::Cancelled } else { Outcome::NoChecker(step) };
-                    return Ok(());
+                    return Ok(if cancelled { Outcome::Cancelled } else { Outcome::NoChecker(step) });
                 }
             },
         };
         let (mut collected, mut refused) = (self.sandbox.collect, REFUSED);
         for (number, run) in job.runs.iter().enumerate() {
             if self.cancel.is_cancelled() {
-                report.outcome = Outcome::Cancelled;
-                return Ok(());
+                return Ok(Outcome::Cancelled);
             }
             if job.several.is_some() && self.began.elapsed() >= bounds.wall {
-                report.outcome = Outcome::OutOfTime(WallTime::from_duration(bounds.wall));
-                return Ok(());
+                return Ok(Outcome::OutOfTime(WallTime::from_duration(bounds.wall)));
             }
             let own = self.plan(subject, plan, run);
             let handover = Handover { stdin: &run.stdin, keep: room, ..Handover::of(&own, files) };
@@ -121,12 +118,12 @@ impl Here<'_> {
             let accepted = step.verdict == Verdict::Ok;
             report.runs.push(step);
             match job.several {
-                Some(Several { stop_on_failure: true }) if !accepted => return Ok(()),
+                Some(Several { stop_on_failure: true }) if !accepted => return Ok(Outcome::Ran),
                 Some(_) => self.leftovers.clear_behind(BEHIND).await,
                 None => {}
             }
         }
-        Ok(())
+        Ok(Outcome::Ran)
     }
 
     /// Of how many runs the containers are made ahead. Whoever wants to see all that a program does is in no hurry.

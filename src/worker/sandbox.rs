@@ -31,8 +31,7 @@ use crate::host::stage::Stage;
 use crate::language::{Language, Languages, Program, StepPlan};
 use crate::metrics::Work;
 use crate::model::{
-    About, Beside, Bytes, Fault, Job, JobId, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict,
-    Watched,
+    About, Bytes, Fault, Job, JobId, JobReport, Limits, Outcome, StepKind, StepReport, Streams, Verdict, Watched,
 };
 use crate::runtime::Runtime;
 use crate::runtime::reaper::Reaper;
@@ -149,10 +148,10 @@ impl Sandbox {
         tracing::info!(tag = %Tag::Exec(job.id), "{}: steps to carry out, each in a container: {steps}", job.language);
         leftovers.busy = Some(self.stock.reserve.busy());
         let mut here = Here { sandbox: self, job, cancel, live, leftovers: &mut leftovers, began: Instant::now() };
-        let report = match here.steps().await {
-            Ok(report) => report,
-            Err(fault) => JobReport::faulted(fault),
-        };
+        // What took place before a fault is told all the same.
+        let about = Some(About::of(job));
+        let mut report = JobReport { outcome: Outcome::Ran, compile: None, runs: Vec::new(), about };
+        report.outcome = here.steps(&mut report).await.unwrap_or_else(Outcome::Faulted);
         (report, leftovers)
     }
 
@@ -227,7 +226,8 @@ pub(super) struct Here<'a> {
 }
 
 impl Here<'_> {
-    async fn steps(&mut self) -> Result<JobReport, Fault> {
+    /// Carries them out, puts into the report what became of each, and tells how the job as a whole ended.
+    async fn steps(&mut self, report: &mut JobReport) -> Result<Outcome, Fault> {
         let job = self.job;
         let fail = |error: StepError| {
             let tag = Tag::Exec(job.id);
@@ -235,9 +235,14 @@ impl Here<'_> {
             error.fault()
         };
         if self.cancel.is_cancelled() {
-            return Ok(JobReport::cancelled());
+            return Ok(Outcome::Cancelled);
         }
         let language = self.sandbox.languages.get(&job.language).ok_or(Fault::LanguageGone)?;
+        if let Some(about) = &mut report.about {
+            about.runtime = Some(self.sandbox.runtime.version.clone());
+            about.image = Some(language.image.clone());
+            about.image_digest = Some(self.sandbox.stock.images.get(&language.image).cloned().unwrap_or_default());
+        }
         let Job { source, project, invocation, .. } = job;
         let own_env = !invocation.env.is_empty();
         let subject = Subject { language, streams: job.streams, own_env, watched: job.watched };
@@ -245,31 +250,16 @@ impl Here<'_> {
         let sources = program.files.into_iter().map(|(name, bytes)| CodeFile::source(name, bytes));
         let mut files: Arc<[CodeFile]> = sources.collect();
 
-        let mut report =
-            JobReport { outcome: Outcome::Ran, compile: None, runs: Vec::new(), about: Some(self.about(language)) };
         if let (Some(limits), Some(plan)) = (&job.compile, &program.compile) {
             let compiled = self.compile(subject, plan, limits, &files, self.live).await.map_err(fail)?;
             let well = compiled.report.verdict == Verdict::Ok;
             report.compile = Some(compiled.report);
             if !well {
-                report.outcome = Outcome::CompileFailed;
-                return Ok(report);
+                return Ok(Outcome::CompileFailed);
             }
             files = compiled.files;
         }
-        self.runs(subject, &program.run, &files, &mut report).await.map_err(fail)?;
-        Ok(report)
-    }
-
-    fn about(&self, language: &Language) -> About {
-        let image_digest = self.sandbox.stock.images.get(&language.image).cloned().unwrap_or_default();
-        let (runtime, image) = (self.sandbox.runtime.version.clone(), language.image.clone());
-        let Job { streams, several, runs, collect, checker, .. } = self.job;
-        let beside = || {
-            runs.iter().map(|run| Beside { name: run.test.name.clone(), files: Vec::new(), checker: None }).collect()
-        };
-        let runs = if several.is_some() || checker.is_some() || !collect.is_empty() { beside() } else { Vec::new() };
-        About { runtime, image, image_digest, streams: *streams, tests: several.is_some(), runs }
+        self.runs(subject, &program.run, &files, report).await.map_err(fail)
     }
 
     /// Compiles, unless the very same was compiled before.

@@ -166,7 +166,7 @@ async fn many_are_asked_for_at_once() {
     let mut made = report(Verdict::Ok, b"printed");
     made.runs.extend([Verdict::Ok, Verdict::WrongAnswer].map(|verdict| report(verdict, b"printed").runs.remove(0)));
     let beside = Beside { name: None, files: vec![], checker: None };
-    let (runtime, image, image_digest) = ("crun version 1".into(), "gcc".into(), "ab".into());
+    let [runtime, image, image_digest] = ["crun version 1", "gcc", "ab"].map(|text| Some(text.to_owned()));
     let (streams, runs) = (Streams::Separate, vec![beside; 4]);
     made.about = Some(About { runtime, image, image_digest, streams, tests: true, runs });
     service.ledger.finish(job.id, made).await;

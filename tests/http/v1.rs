@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use casemate::model::{
     About, Beside, Captured, Elapsed, Evidence, Fault, JobReport, Outcome, Streams, Verdict, WaitStatus, WallTime,
 };
+use casemate::store::memory::MemoryStore;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::wire::{Reply, Service, assert_cors, report, service};
+use super::wire::{Reply, Service, assert_cors, report, service, service_over};
 
 async fn submit(service: &Service, query: &str, body: &Value) -> Reply {
     service.request("POST", &format!("/v1/submissions{query}"), "", body.to_string().as_bytes()).await
@@ -68,7 +69,7 @@ async fn the_whole_document() {
     made.runs[0].evidence =
         Evidence { wait: Some(WaitStatus::Signaled(11)), elapsed: Some(Elapsed(1500)), output, ..Evidence::default() };
     made.runs[0].verdict = Verdict::OutputLimit;
-    let (runtime, image, image_digest) = ("crun version 1".into(), "gcc".into(), "ab".into());
+    let [runtime, image, image_digest] = ["crun version 1", "gcc", "ab"].map(|text| Some(text.to_owned()));
     made.about = Some(About { runtime, image, image_digest, streams: Streams::Separate, tests: false, runs: vec![] });
     service.ledger.finish(job.id, made).await;
     let shown = service.get(&place).await.json();
@@ -162,7 +163,7 @@ async fn tests_are_shown_one_by_one() {
             files: vec![],
             checker: None,
         });
-        let (runtime, image, image_digest) = ("crun version 1".into(), "gcc".into(), "ab".into());
+        let [runtime, image, image_digest] = ["crun version 1", "gcc", "ab"].map(|text| Some(text.to_owned()));
         let about = About { runtime, image, image_digest, streams: Streams::Separate, tests: true, runs: runs.into() };
         JobReport { outcome, compile: None, runs: verdicts.iter().map(step).collect(), about: Some(about) }
     };
@@ -207,6 +208,51 @@ async fn tests_are_shown_one_by_one() {
         assert_eq!(shown["not_run"], json!(3 - verdicts.len()), "{shown:#}");
         assert_eq!(service.get(&format!("/result?id={}", job.id)).await.json()["output"], output);
     }
+}
+
+/// Whatever kept a submission from being started, its tests are told of, one by one and counted.
+#[tokio::test]
+async fn tests_that_nobody_came_to_are_not_run() {
+    let store = Arc::new(MemoryStore::new());
+    let body = json!({"language": "c", "source": "x", "tests": [{"name": "a"}, {}]});
+    let untouched = |shown: &Value, verdict: &str| {
+        assert_eq!(
+            (&shown["verdict"], &shown["run"], &shown["compile"]),
+            (&json!(verdict), &json!(null), &json!(null))
+        );
+        assert_eq!((&shown["runtime"], &shown["image"]), (&json!(null), &json!(null)), "{shown:#}");
+        let test = |name: Value| json!({"name": name, "verdict": "not_run", "limit": null});
+        assert_eq!(shown["tests"], json!([test(json!("a")), test(json!(null))]), "{shown:#}");
+        assert_eq!((&shown["passed"], &shown["failed"], &shown["not_run"]), (&json!(0), &json!(0), &json!(2)));
+    };
+    let service = service_over(store.clone(), &[("QUEUE_SIZE", "1")], &[]).await;
+    let mut ids = Vec::new();
+    for state in ["queued", "pending"] {
+        let reply = submit(&service, "", &body).await;
+        assert_eq!(reply.json()["status"], state);
+        ids.push(reply.json()["id"].as_str().unwrap().to_owned());
+    }
+    for id in &ids {
+        let place = format!("/v1/submissions/{id}");
+        assert_eq!(service.request("DELETE", &place, "", b"").await.status, 200);
+        untouched(&service.get(&place).await.json(), "cancelled");
+    }
+    let several = service.get(&format!("/v1/submissions:batch?ids={}", ids.join(","))).await.json();
+    assert_eq!((&several["submissions"][1]["not_run"], &several["submissions"][1]["passed"]), (&json!(2), &json!(0)));
+    // Without tests there is nothing to tell of.
+    let plain = submit(&service, "", &json!({"language": "c", "source": "x"})).await.headers["location"].clone();
+    service.request("DELETE", &plain, "", b"").await;
+    assert_eq!(service.get(&plain).await.json().get("tests"), None);
+
+    let cut_off = submit(&service, "", &body).await.headers["location"].clone();
+    service.ledger.take().await.unwrap();
+    for _ in 0..2 {
+        service_over(store.clone(), &[], &[]).await.ledger.take().await.unwrap();
+    }
+    let service = service_over(store, &[], &[]).await;
+    let shown = service.get(&cut_off).await.json();
+    assert_eq!(shown["error"], "interrupted");
+    untouched(&shown, "internal_error");
 }
 
 /// The answer comes with the end, not after the time.

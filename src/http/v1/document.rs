@@ -257,8 +257,10 @@ fn end<'a>(report: &'a JobReport, slots: &mut Slots) -> End<'a> {
         cpu_us: total(steps().map(|seen| seen.cpu_time.map(|t| t.0))),
         memory_bytes: steps().filter_map(|seen| seen.memory_peak.map(|b| b.0)).max(),
         streams: about.map(|about| about.streams),
-        runtime: about.map(|about| about.runtime.as_str()),
-        image: about.map(|About { image, image_digest, .. }| Image { name: image, digest: image_digest }),
+        runtime: about.and_then(|about| about.runtime.as_deref()),
+        image: about.and_then(|About { image, image_digest, .. }| {
+            Some(Image { name: image.as_deref()?, digest: image_digest.as_deref()? })
+        }),
         compile,
         run,
         tests: judged::tests(report, slots),

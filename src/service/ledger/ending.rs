@@ -31,14 +31,27 @@ impl Ledger {
     /// # Errors
     /// Those of reading the store.
     pub async fn cancel(&self, id: JobId) -> Result<Option<Arc<Submission>>, StoreError> {
-        if let Some(ended) = self.begin_end(id, JobReport::cancelled(), false) {
+        // What runs is told, and says itself how far it came.
+        let runs = self.live(id).is_some_and(|live| live.state == State::Running);
+        let report = if runs { JobReport::cancelled() } else { self.unstarted(id).await };
+        if let Some(ended) = self.begin_end(id, report.clone(), false) {
             self.publish(ended).await;
         } else if !self.tell(id)
-            && let Some(ended) = self.claim_behind(id).await?
+            && let Some(ended) = self.claim_behind(id, report).await?
         {
             self.publish(ended).await;
         }
         self.status(id).await
+    }
+
+    /// The report of a job that is cancelled before anything of it was carried out. Where its job cannot be read, nothing is
+    /// told of its tests.
+    async fn unstarted(&self, id: JobId) -> JobReport {
+        let cancelled = JobReport::cancelled();
+        match self.store.job(id).await {
+            Ok(job) => cancelled.before(&job),
+            Err(_) => cancelled,
+        }
     }
 
     /// Tells a running job to end; whether it is in memory at all.
@@ -51,10 +64,10 @@ impl Ledger {
     }
 
     /// Claims the ending of a submission that waits behind the queue. While the line is held it cannot get into it.
-    async fn claim_behind(&self, id: JobId) -> Result<Option<Arc<Submission>>, StoreError> {
+    async fn claim_behind(&self, id: JobId, report: JobReport) -> Result<Option<Arc<Submission>>, StoreError> {
         let _line = self.lined_up.lock().await;
         // It may have got there just before.
-        if let Some(ended) = self.begin_end(id, JobReport::cancelled(), false) {
+        if let Some(ended) = self.begin_end(id, report.clone(), false) {
             return Ok(Some(ended));
         }
         if self.tell(id) {
@@ -67,7 +80,7 @@ impl Ledger {
         inner.behind -= 1;
         inner.live.insert(id, Live::waiting(kept, State::Pending));
         drop(inner);
-        Ok(self.begin_end(id, JobReport::cancelled(), false))
+        Ok(self.begin_end(id, report, false))
     }
 
     /// Claims the ending of a submission that runs (`running`) or waits, and makes its ended form, not yet visible.
@@ -134,7 +147,10 @@ impl Ledger {
         }
         if self.lock().wait_again(id) {
             self.watchers.tell(id);
-        } else if let Some(ended) = self.begin_end(id, JobReport::cancelled(), true) {
+            return;
+        }
+        let report = self.unstarted(id).await;
+        if let Some(ended) = self.begin_end(id, report, true) {
             self.publish(ended).await;
         }
     }

@@ -32,7 +32,10 @@ pub(super) async fn take_up(store: &dyn Store) -> Result<Inventory, StoreError> 
         let id = waiting.submission.id;
         if noted && waiting.attempts >= ATTEMPTS {
             warn!(tag = %Tag::Result(id), "it was cut off {} times and does not run again", waiting.attempts);
-            let ended = Arc::new(interrupted(waiting));
+            let report = JobReport::faulted(Fault::Interrupted);
+            // A job that cannot be read is ended all the same, and nothing is told of its tests.
+            let report = store.job(id).await.map_or(report.clone(), |job| report.before(&job));
+            let ended = Arc::new(interrupted(waiting, report));
             changes.push(store.ended(Arc::clone(&ended)));
             cut.push(ended);
         } else if noted || doubtful {
@@ -70,9 +73,8 @@ async fn first(store: &dyn Store, most: usize) -> Result<Vec<Kept>, StoreError> 
     }
 }
 
-fn interrupted(waiting: Kept) -> Submission {
+fn interrupted(waiting: Kept, report: JobReport) -> Submission {
     let Submission { queued_at, started_at, .. } = waiting.submission;
     let end = SystemTime::now().max(started_at.unwrap_or(queued_at));
-    let report = Some(JobReport::faulted(Fault::Interrupted));
-    Submission { state: State::Failed, completed_at: Some(end), report, ..waiting.submission }
+    Submission { state: State::Failed, completed_at: Some(end), report: Some(report), ..waiting.submission }
 }

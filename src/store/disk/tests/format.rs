@@ -43,9 +43,9 @@ fn values(format: u64) -> (Record, Job, JobReport) {
     let project = Some(Project { entry: "main.c".into(), files });
     let invocation = Invocation { args: vec!["-v".into()], env: vec![("A".into(), "1".into())] };
     let about = Some(About {
-        runtime: "crun version 1".into(),
-        image: "gcc".into(),
-        image_digest: "00".into(),
+        runtime: Some("crun version 1".into()),
+        image: Some("gcc".into()),
+        image_digest: Some("00".into()),
         streams: Streams::Separate,
         tests: false,
         runs: Vec::new(),
