@@ -154,6 +154,15 @@ mod tests {
     }
 
     #[test]
+    fn a_program_of_several_files_begins_with_a_source_where_it_is_compiled() {
+        let all = Languages::load(None).unwrap();
+        for (name, sources) in [("python", &[][..]), ("java", &["java"]), ("c", &["c"]), ("cpp", &["cpp", "cc", "cxx"])]
+        {
+            assert_eq!(all.get(name).unwrap().sources(), sources, "{name}");
+        }
+    }
+
+    #[test]
     fn a_file_in_the_settings_directory_adds_a_language_and_every_mistake_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let languages = dir.path().join("languages");

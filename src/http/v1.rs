@@ -92,21 +92,17 @@ impl Route {
 /// # Errors
 /// Every problem, to be told as [`problem::reply`] does.
 pub async fn answer(client: &Client, route: Route, request: Request<Incoming>) -> Result<Reply, Problem> {
-    match route {
-        Route::Languages => languages::show(&client.edge),
-        Route::Submissions if request.method() == Method::GET => {
-            list::show(client, request.uri().query().unwrap_or_default()).await
+    let query = request.uri().query().unwrap_or_default();
+    match (route, request.method()) {
+        (Route::Languages, _) => languages::show(&client.edge, query),
+        (Route::Submissions, &Method::POST) => submissions::submit(client, request).await,
+        (Route::Submissions, _) => list::show(client, query).await,
+        (Route::Batch, &Method::POST) => batch::submit(client, request).await,
+        (Route::Batch, _) => batch::show(client, query).await,
+        (Route::Submission(id), &Method::DELETE) => {
+            submissions::cancel(client, id.ok_or(Problem::UnknownId)?, query).await
         }
-        Route::Submissions => submissions::submit(client, request).await,
-        Route::Events(id) => events::follow(client, id.ok_or(Problem::UnknownId)?, &request).await,
-        Route::Batch if request.method() == Method::POST => batch::submit(client, request).await,
-        Route::Batch => batch::show(client, request.uri().query().unwrap_or_default()).await,
-        Route::Submission(id) => {
-            let id = id.ok_or(Problem::UnknownId)?;
-            match *request.method() {
-                Method::DELETE => submissions::cancel(client, id).await,
-                _ => submissions::show(client, id, request.uri().query().unwrap_or_default()).await,
-            }
-        }
+        (Route::Submission(id), _) => submissions::show(client, id.ok_or(Problem::UnknownId)?, query).await,
+        (Route::Events(id), _) => events::follow(client, id.ok_or(Problem::UnknownId)?, &request).await,
     }
 }

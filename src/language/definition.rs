@@ -207,6 +207,13 @@ impl Language {
         &self.run.1
     }
 
+    /// The extensions of what can be compiled, where the sources of a program are told apart from its other files by these.
+    #[must_use]
+    pub fn sources(&self) -> &[String] {
+        let compiles = self.several.as_ref().and_then(|several| several.compile.as_ref());
+        if compiles.is_some_and(|argv| argv.iter().any(|word| word == "{sources}")) { &self.extensions } else { &[] }
+    }
+
     /// Whether a program usually comes as files in `/code`, not as an argument of the command.
     #[must_use]
     pub const fn brings_files(&self) -> bool {

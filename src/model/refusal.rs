@@ -17,12 +17,14 @@ pub enum Refusal {
     #[error("Invalid request body: {0}")]
     InvalidBody(String),
     /// A field has a value that it cannot have.
-    #[error("{field}: {remedy}")]
+    #[error("{field}: {wrong}")]
     BadValue {
         /// Its path in the request.
         field: String,
-        /// What it is, as far as it can be shown.
-        value: String,
+        /// What it is, where that can be shown.
+        value: Option<String>,
+        /// What is wrong with it.
+        wrong: String,
         /// What to do.
         remedy: String,
     },

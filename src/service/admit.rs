@@ -28,6 +28,11 @@ pub trait Catalogue: Debug + Send + Sync + 'static {
     fn names(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// The extensions of which that file has to have one that a program of several files begins with, where it has to.
+    fn sources(&self, _name: &str) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 impl Catalogue for crate::language::Languages {
@@ -37,6 +42,10 @@ impl Catalogue for crate::language::Languages {
 
     fn names(&self) -> Vec<String> {
         Self::names(self).map(str::to_owned).collect()
+    }
+
+    fn sources(&self, name: &str) -> Vec<String> {
+        self.get(name).map(|language| language.sources().to_vec()).unwrap_or_default()
     }
 }
 
@@ -203,6 +212,10 @@ pub(super) mod tests {
 
         fn names(&self) -> Vec<String> {
             ["c", "python"].map(str::to_owned).to_vec()
+        }
+
+        fn sources(&self, name: &str) -> Vec<String> {
+            if name == "c" { vec!["c".to_owned()] } else { Vec::new() }
         }
     }
 

@@ -351,6 +351,8 @@ async fn every_refusal_names_field_value_and_remedy() {
         (with(json!({"files": {"a": "x"}})), 422, "bad_value", "files"),
         (json!({"language": "c", "files": {"../a": "x"}}), 422, "bad_value", "files[\"../a\"]"),
         (with(json!({"env": {"A=": "x"}})), 422, "bad_value", "env[\"A=\"]"),
+        (with(json!({"expected": "", "compare": {"exact": null}})), 400, "malformed_request", "compare.exact"),
+        (json!({"language": "cpp", "files": {"a.h": "x"}}), 422, "bad_value", "entry"),
         (with(json!({"limits": {"compile": {}}})), 422, "bad_value", "limits.compile"),
         (with(json!({"limits": {"run": {"wall_ms": 20_001}}})), 422, "out_of_range", "limits.run.wall_ms"),
         (with(json!({"limits": {"run": {"memory_bytes": 1}}})), 422, "out_of_range", "limits.run.memory_bytes"),
@@ -372,6 +374,18 @@ async fn every_refusal_names_field_value_and_remedy() {
     ] {
         let document = problem(&submit(&service, "", &body).await, status, kind);
         assert_eq!(document["field"], field, "{body}: {document:#}");
+        let [detail, remedy] = ["detail", "remedy"].map(|member| document[member].as_str().unwrap());
+        assert!(detail.starts_with(field) && !detail.contains(remedy), "{document:#}");
+    }
+    // The value where it can be shown, also an empty one; nothing where it cannot.
+    for (body, value) in [
+        (with(json!({"env": {"": "x"}})), Some(&json!(""))),
+        (with(json!({"language": ""})), Some(&json!(""))),
+        (with(json!({"files": {}})), None),
+        (with(json!({"tests": [{}], "stdin": ""})), None),
+    ] {
+        let document = problem(&submit(&service, "", &body).await, 422, "bad_value");
+        assert_eq!(document.get("value"), value, "{document:#}");
     }
     let above = submit(&service, "", &with(json!({"limits": {"run": {"wall_ms": 20_001}}}))).await;
     let document = problem(&above, 422, "out_of_range");
@@ -403,6 +417,18 @@ async fn paths_methods_and_bodies() {
         assert_eq!(reply.headers["allow"], allow);
         assert_eq!(service.request("OPTIONS", path, "", b"").await.status, 200);
     }
+    // Where a route has no parameters, each is one too many.
+    let id = submit(&service, "", &json!({"language": "c", "source": "x"})).await.json()["id"].clone();
+    let one = format!("/v1/submissions/{}", id.as_str().unwrap());
+    for (method, path) in [("GET", "/v1/languages"), ("DELETE", one.as_str()), ("GET", &*format!("{one}/events"))] {
+        let reply = service.request(method, &format!("{path}?x=1"), "", b"").await;
+        let document = problem(&reply, 400, "malformed_request");
+        assert_eq!(
+            (&document["field"], &document["remedy"]),
+            (&json!("?x"), &json!("leave it out; there are none here"))
+        );
+    }
+    assert_eq!(service.get(&one).await.json()["status"], "queued");
     for path in ["/v1/", "/v1/x", "/v1/submissions/x/y", "/v1/submission"] {
         problem(&service.get(path).await, 404, "unknown_path");
     }

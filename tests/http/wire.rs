@@ -52,6 +52,10 @@ impl Catalogue for Languages {
     fn names(&self) -> Vec<String> {
         ["c", "cpp", "java", "python"].map(str::to_owned).to_vec()
     }
+
+    fn sources(&self, name: &str) -> Vec<String> {
+        if name == "cpp" { ["cpp", "cc"].map(str::to_owned).to_vec() } else { Vec::new() }
+    }
 }
 
 pub fn report(verdict: Verdict, stdout: &[u8]) -> JobReport {

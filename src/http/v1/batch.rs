@@ -212,9 +212,12 @@ fn bounded(field: &str, number: usize, most: usize) -> Result<(), Problem> {
     if (1..=most).contains(&number) {
         return Ok(());
     }
-    let (field, value) = (field.to_owned(), number.to_string());
-    let remedy = if number == 0 { "give at least one".to_owned() } else { format!("give at most {most} at once") };
-    Err(Problem::Refused(Refusal::BadValue { field, value, remedy }))
+    let (wrong, remedy) = match number {
+        0 => ("there are none in it", "give at least one".to_owned()),
+        _ => ("there are too many in it", format!("give at most {most} at once")),
+    };
+    let (field, value, wrong) = (field.to_owned(), Some(number.to_string()), wrong.to_owned());
+    Err(Problem::Refused(Refusal::BadValue { field, value, wrong, remedy }))
 }
 
 fn json(value: &impl Serialize) -> Result<Reply, Problem> {

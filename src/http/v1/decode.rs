@@ -91,13 +91,15 @@ fn program(
     entry: Option<String>,
 ) -> Result<Program, Refusal> {
     match (source, files) {
-        (Some(_), Some(_)) => Err(bad(&format!("{above}files"), "give `source` or `files`, not both")),
-        (None, None) => Err(bad(&format!("{above}source"), "give `source`, or `files` with `entry`")),
+        (Some(_), Some(_)) => Err(bad(&format!("{above}files"), "`source` is there too", "give one of the two")),
+        (None, None) => {
+            Err(bad(&format!("{above}source"), "there is no program", "give `source`, or `files` with `entry`"))
+        }
         (Some(source), None) if source.is_empty() => {
-            Err(bad(&format!("{above}source"), "give a program that is not empty"))
+            Err(bad(&format!("{above}source"), "it is empty", "give a program that is not empty"))
         }
         (Some(_), None) if entry.is_some() => {
-            Err(bad(&format!("{above}entry"), "leave it out: it names one of `files`"))
+            Err(bad(&format!("{above}entry"), "it names one of `files`, which are not there", "leave it out"))
         }
         (Some(source), None) => Ok(Program::Source(source)),
         (None, Some(Pairs(files))) => {
@@ -107,8 +109,10 @@ fn program(
     }
 }
 
-fn bad(field: &str, remedy: &str) -> Refusal {
-    Refusal::BadValue { field: field.to_owned(), value: String::new(), remedy: remedy.to_owned() }
+/// A field that cannot stand there as it is, whatever its value.
+fn bad(field: &str, wrong: &str, remedy: &str) -> Refusal {
+    let [field, wrong, remedy] = [field, wrong, remedy].map(str::to_owned);
+    Refusal::BadValue { field, value: None, wrong, remedy }
 }
 
 /// One JSON object, and nothing behind it.
@@ -194,7 +198,7 @@ impl<'de> Deserialize<'de> for Content {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
                 #[derive(Deserialize)]
-                #[serde(rename_all = "lowercase")]
+                #[serde(field_identifier, rename_all = "lowercase")]
                 enum Key {
                     Base64,
                 }
@@ -246,7 +250,9 @@ mod tests {
                 assert!(!remedy.is_empty());
                 (field, detail)
             }
-            Err(Problem::Refused(Refusal::BadValue { field, remedy, .. })) => (field, remedy),
+            Err(Problem::Refused(Refusal::BadValue { field, wrong, remedy, .. })) => {
+                (field, format!("{wrong}; {remedy}"))
+            }
             other => panic!("{body}: {other:?}"),
         }
     }
@@ -291,14 +297,14 @@ mod tests {
             (r#"{"language":"c","source":"x","args":["a",7]}"#, "args[1]", "7"),
             (r#"{"language":"c","source":"x","env":{"A":7}}"#, "env.A", "7"),
             (r#"{"language":"c","source":"x","stdin":{"base64":"*"}}"#, "stdin", "base64"),
-            (r#"{"language":"c","source":"x","stdin":{"hex":"00"}}"#, "stdin", "unknown variant `hex`"),
+            (r#"{"language":"c","source":"x","stdin":{"hex":"00"}}"#, "stdin.hex", "unknown field `hex`"),
             (r#"{"language":"c","source":"x","stdin":{}}"#, "stdin.base64", "missing field"),
             (r#"{"language":"c","source":"x","streams":"both"}"#, "streams", "unknown variant `both`"),
             (r#"{"language":"c","source":"x","diagnose":1}"#, "diagnose", "integer `1`, expected a boolean"),
             (r#"{"language":"c","source":"\ud800"}"#, "source", "hex escape"),
             (r#"{"language":"c"}"#, "source", "give `source`"),
             (r#"{"language":"c","source":""}"#, "source", "not empty"),
-            (r#"{"language":"c","source":"x","files":{}}"#, "files", "not both"),
+            (r#"{"language":"c","source":"x","files":{}}"#, "files", "one of the two"),
             (r#"{"language":"c","source":"x","entry":"y"}"#, "entry", "leave it out"),
         ] {
             let (found, detail) = problem(body);

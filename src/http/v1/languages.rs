@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::query;
 use crate::http::problem::Problem;
 use crate::http::reply::Reply;
 use crate::http::routes::{Edge, as_json};
@@ -102,7 +103,11 @@ pub fn document(languages: &language::Languages, images: &[&Manifest], admission
 }
 
 /// `GET /v1/languages`.
-pub fn show(edge: &Edge) -> Result<Reply, Problem> {
+///
+/// # Errors
+/// [`Problem::Invalid`]: it has no parameters.
+pub fn show(edge: &Edge, query: &str) -> Result<Reply, Problem> {
+    query::pairs(query, &[])?;
     Ok(as_json(hyper::StatusCode::OK, edge.languages.clone().into()))
 }
 

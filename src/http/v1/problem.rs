@@ -57,9 +57,9 @@ pub fn document(problem: &Problem) -> Document<'_> {
         Problem::Invalid { field, remedy, .. } => {
             (document.field, document.remedy) = (Some(field.as_str()), remedy.clone());
         }
-        Problem::Refused(Refusal::BadValue { field, value, remedy }) => {
+        Problem::Refused(Refusal::BadValue { field, value, remedy, .. }) => {
             (document.field, document.remedy) = (Some(field.as_str()), remedy.clone());
-            document.value = Some(value.chars().take(LONGEST_ECHO).collect());
+            document.value = value.as_ref().map(|value| value.chars().take(LONGEST_ECHO).collect());
         }
         Problem::Refused(Refusal::OutOfRange { field, value, least, most }) => {
             (document.field, document.value) = (Some(field.as_str()), Some(value.clone()));
@@ -71,7 +71,11 @@ pub fn document(problem: &Problem) -> Document<'_> {
             (document.least, document.ceiling) = (Some(least.clone()), Some(most.clone()));
             document.remedy = format!("give a number from {least} to {most}, or leave it out");
         }
-        Problem::BadKey => document.field = Some("Idempotency-Key"),
+        Problem::BadKey => {
+            document.field = Some("Idempotency-Key");
+            "Idempotency-Key: it is empty, too long, there twice or not printable ASCII"
+                .clone_into(&mut document.detail);
+        }
         _ => {}
     }
     document
@@ -85,7 +89,7 @@ pub fn urn(kind: &str) -> String {
 /// One problem of each kind.
 fn samples() -> Vec<Problem> {
     let text = String::new;
-    let bad = Refusal::BadValue { field: text(), value: text(), remedy: text() };
+    let bad = Refusal::BadValue { field: text(), value: None, wrong: text(), remedy: text() };
     let range = Refusal::OutOfRange { field: text(), value: text(), least: 0, most: 0 };
     let full = Refusal::QueueFull { retry_after: Duration::ZERO };
     let rate = Refusal::RateExceeded { retry_after: Duration::ZERO };

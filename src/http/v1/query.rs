@@ -80,7 +80,11 @@ pub fn pairs(text: &str, known: &[&str]) -> Result<Vec<(String, String)>, Proble
             return Err(refuse("it is not UTF-8 in percent-encoding", "encode it as RFC 3986 has it".to_owned()));
         };
         if !known.contains(&&*name) {
-            return Err(refuse("it is not known", format!("leave it out; known is {}", known.join(", "))));
+            let others = match known {
+                [] => "there are none here".to_owned(),
+                known => format!("known here: {}", known.join(", ")),
+            };
+            return Err(refuse("it is not known", format!("leave it out; {others}")));
         }
         if pairs.iter().any(|(other, _)| *other == name) {
             return Err(refuse("it comes twice", "give it once".to_owned()));
@@ -117,6 +121,12 @@ mod tests {
             "wait=%2b1",
         ] {
             assert!(matches!(wait(query, most), Err(Problem::Invalid { .. })), "{query}");
+        }
+        for (known, told) in
+            [(&["a", "b"][..], "leave it out; known here: a, b"), (&[], "leave it out; there are none here")]
+        {
+            let Err(Problem::Invalid { remedy, .. }) = pairs("x=1", known) else { panic!("{known:?}") };
+            assert_eq!(remedy, told);
         }
         let digits = format!("wait={}", "9".repeat(400));
         for query in ["wait=-1", "wait=61", "wait=60.00000000000001", "wait=-0.5", &digits] {

@@ -49,7 +49,8 @@ pub async fn show(client: &Client, id: JobId, query: &str) -> Result<Reply, Prob
 }
 
 /// `DELETE /v1/submissions/{id}`.
-pub async fn cancel(client: &Client, id: JobId) -> Result<Reply, Problem> {
+pub async fn cancel(client: &Client, id: JobId, query: &str) -> Result<Reply, Problem> {
+    query::pairs(query, &[])?;
     let _place = place(&client.edge)?;
     let submission = routes::cancel(&client.edge, id).await?;
     let status = if submission.state.ended() { StatusCode::OK } else { StatusCode::ACCEPTED };

@@ -26,21 +26,21 @@ impl Admission {
         let CheckerDraft { language, program, compile, run } = draft;
         let Some((own_compile, own_run)) = self.limits(&language) else {
             let remedy = format!("name one of {}", self.catalogue.names().join(", "));
-            return Err(bad(format!("{PATH}language"), &language, remedy));
+            return Err(bad(format!("{PATH}language"), Some(&language), "there is no such language", remedy));
         };
-        let (source, project) = taken(program, PATH)?;
+        let (source, project) = taken(program, PATH, &self.catalogue.sources(&language))?;
         let paths = project
             .iter()
             .flat_map(|project| std::iter::once(&project.entry).chain(project.files.iter().map(|file| &file.path)));
         let own = |path: &&String| CHECKED.contains(&path.split('/').next().unwrap_or_default());
         if let Some(path) = paths.clone().find(own) {
-            let remedy = format!("give it another name: the checker finds {} there", CHECKED.join(", "));
-            return Err(bad(format!("{PATH}files[{path:?}]"), path, remedy));
+            let wrong = format!("the checker finds {} there", CHECKED.join(", "));
+            return Err(bad(format!("{PATH}files[{path:?}]"), Some(path), wrong, "give it another name"));
         }
         let path = |step: &str| format!("{PATH}limits.{step}");
         let compile = match (compile, own_compile) {
             (Some(_), None) => {
-                return Err(bad(path("compile"), "", format!("leave it out: {language} is not compiled")));
+                return Err(bad(path("compile"), None, format!("{language} is not compiled"), "leave it out"));
             }
             (wanted, own) => own
                 .map(|own| ceilings::within(&wanted.unwrap_or_default(), &path("compile"), &own, &most.compile))

@@ -76,16 +76,15 @@ impl Admission {
         let Draft { checker, diagnose, .. } = draft;
         let Some((own_compile, own_run)) = self.limits(&language) else {
             let remedy = format!("name one of {}", self.catalogue.names().join(", "));
-            return Err(bad("language", &language, remedy));
+            return Err(bad("language", Some(&language), "there is no such language", remedy));
         };
-        let (source, project) = taken(program, "")?;
+        let (source, project) = taken(program, "", &self.catalogue.sources(&language))?;
         check_args("args", &invocation.args)?;
         check_env(&invocation.env)?;
         check_collect(&collect)?;
         if diagnose && !self.diagnoses {
-            let remedy =
-                "leave it out: here nobody is told which system calls were refused (seccomp.name_refused is off)";
-            return Err(bad("diagnose", "true", remedy));
+            let wrong = "here nobody is told which system calls were refused (seccomp.name_refused is off)";
+            return Err(bad("diagnose", Some("true"), wrong, "leave it out"));
         }
         let checker = checker.map(|checker| self.checker(checker, ceilings)).transpose()?;
         let within = |wanted: Option<LimitsWanted>, path: &str, own, ceilings: &LimitsPatch| {
@@ -93,8 +92,7 @@ impl Admission {
         };
         let compile = match (compile, own_compile) {
             (Some(_), None) => {
-                let remedy = format!("leave it out: {language} is not compiled");
-                return Err(bad("limits.compile", "", remedy));
+                return Err(bad("limits.compile", None, format!("{language} is not compiled"), "leave it out"));
             }
             (wanted, own) => own.map(|own| within(wanted, "limits.compile", own, &ceilings.compile)).transpose()?,
         };
@@ -117,72 +115,102 @@ impl Admission {
     }
 }
 
-pub(super) fn bad(field: impl Into<String>, value: &str, remedy: impl Into<String>) -> Refusal {
-    Refusal::BadValue { field: field.into(), value: value.to_owned(), remedy: remedy.into() }
+/// A field with a value that it cannot have: which value, where it can be shown, what is wrong with it, and what to do.
+pub(super) fn bad(
+    field: impl Into<String>,
+    value: Option<&str>,
+    wrong: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Refusal {
+    let (field, value) = (field.into(), value.map(str::to_owned));
+    Refusal::BadValue { field, value, wrong: wrong.into(), remedy: remedy.into() }
 }
 
-/// The program's text, and where everything lies of one in several files; its fields are below `path`.
-pub(super) fn taken(program: Program, path: &str) -> Result<(String, Option<Project>), Refusal> {
+/// The same of a list that is too long.
+pub(super) fn too_many(field: impl Into<String>, number: usize, most: usize, what: &str) -> Refusal {
+    bad(field, Some(&number.to_string()), format!("it has too many {what}"), format!("give at most {most} {what}"))
+}
+
+/// The program's text, and where everything lies of one in several files; its fields are below `path`. `kinds` are the
+/// extensions of which the file that it begins with has to have one; any will do where there are none.
+pub(super) fn taken(program: Program, path: &str, kinds: &[String]) -> Result<(String, Option<Project>), Refusal> {
     match program {
         Program::Source(source) => Ok((source, None)),
         Program::Files(files, entry) => {
-            let (source, project) = project(files, entry, path)?;
+            let (source, project) = project(files, entry, path, kinds)?;
             Ok((source, Some(project)))
         }
     }
 }
 
-fn project(mut files: Vec<SourceFile>, entry: Option<String>, above: &str) -> Result<(String, Project), Refusal> {
+fn project(
+    mut files: Vec<SourceFile>,
+    entry: Option<String>,
+    above: &str,
+    kinds: &[String],
+) -> Result<(String, Project), Refusal> {
     check_paths(&files, above)?;
     let entry = match (entry, &files[..]) {
         (Some(entry), _) => entry,
         (None, [only]) => only.path.clone(),
         (None, _) => {
-            return Err(bad(format!("{above}entry"), "", "name the path of the file that the program begins with"));
+            let wrong = "of several files one has to be named";
+            return Err(bad(
+                format!("{above}entry"),
+                None,
+                wrong,
+                "name the path of the file that the program begins with",
+            ));
         }
     };
     let Some(at) = files.iter().position(|file| file.path == entry) else {
-        return Err(bad(format!("{above}entry"), &entry, "name the path of one of `files`"));
+        return Err(bad(format!("{above}entry"), Some(&entry), "none of `files` has this path", "name one that has"));
     };
+    if !kinds.is_empty() && !kinds.iter().any(|kind| entry.rsplit_once('.').is_some_and(|(_, end)| end == kind)) {
+        let ends = kinds.iter().map(|kind| format!(".{kind}")).collect::<Vec<_>>().join(", ");
+        let wrong = "it is no source of the language";
+        return Err(bad(format!("{above}entry"), Some(&entry), wrong, format!("name a file that ends with {ends}")));
+    }
     let first = files.swap_remove(at);
     let Ok(source) = String::from_utf8(first.bytes) else {
-        return Err(bad(format!("{above}files[{entry:?}]"), "", "the file that the program begins with must be UTF-8"));
+        let wrong = "the file that the program begins with is not UTF-8";
+        return Err(bad(format!("{above}files[{entry:?}]"), None, wrong, "encode it in UTF-8"));
     };
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok((source, Project { entry, files }))
 }
 
 fn check_paths(files: &[SourceFile], above: &str) -> Result<(), Refusal> {
-    let refuse = |path: &str, remedy: &str| Err(bad(format!("{above}files[{path:?}]"), path, remedy));
+    let refuse =
+        |path: &str, wrong: &str, remedy: &str| Err(bad(format!("{above}files[{path:?}]"), Some(path), wrong, remedy));
     if files.is_empty() {
-        return Err(bad(format!("{above}files"), "{}", "give at least one file, or `source`"));
+        return Err(bad(format!("{above}files"), Some("{}"), "it is empty", "give at least one file, or `source`"));
     }
     if files.len() > FILES {
-        return Err(bad(format!("{above}files"), &files.len().to_string(), format!("give at most {FILES} files")));
+        return Err(too_many(format!("{above}files"), files.len(), FILES, "files"));
     }
     let mut taken = BTreeSet::new();
     for SourceFile { path, .. } in files {
         if !is_plain(path) {
-            return refuse(path, &format!("give a path below /code: {NAMES}"));
+            return refuse(path, "it is no path below /code", &format!("give one: {NAMES}"));
         }
         if path.len() > PATH || path.split('/').count() > DEPTH {
-            return refuse(path, &format!("give a path of at most {PATH} bytes and {DEPTH} names"));
+            let remedy = format!("give one of at most {PATH} bytes and {DEPTH} names");
+            return refuse(path, "the path is too long", &remedy);
         }
         if !taken.insert(path.as_str()) {
-            return refuse(path, "give each path once");
+            return refuse(path, "the path comes twice", "give it once");
         }
     }
     let inside = |path: &&str| path.match_indices('/').any(|(at, _)| taken.contains(&path[..at]));
     if let Some(path) = taken.iter().find(|path| inside(path)) {
-        return refuse(path, "another path is a file where this one needs a directory");
+        let wrong = "another path is a file where this one needs a directory";
+        return refuse(path, wrong, "give one of them another name");
     }
     let all: usize = taken.iter().map(|path| path.len()).sum();
     if all > PATHS {
-        return Err(bad(
-            format!("{above}files"),
-            &all.to_string(),
-            format!("all paths together may have {PATHS} bytes"),
-        ));
+        let remedy = format!("give paths of at most {PATHS} bytes together");
+        return Err(bad(format!("{above}files"), Some(&all.to_string()), "the paths together are too long", remedy));
     }
     Ok(())
 }
@@ -190,17 +218,17 @@ fn check_paths(files: &[SourceFile], above: &str) -> Result<(), Refusal> {
 /// Paths below `/tmp`, to be opened beneath it.
 fn check_collect(paths: &[String]) -> Result<(), Refusal> {
     if paths.len() > COLLECTED {
-        return Err(bad("collect", &paths.len().to_string(), format!("give at most {COLLECTED} paths")));
+        return Err(too_many("collect", paths.len(), COLLECTED, "paths"));
     }
     let mut taken = BTreeSet::new();
     for (number, path) in paths.iter().enumerate() {
         let field = format!("collect[{number}]");
         if !is_plain(path) || path.len() > PATH {
-            let remedy = format!("give a path below /tmp of at most {PATH} bytes, such as dir/out.txt: {NAMES}");
-            return Err(bad(field, path, remedy));
+            let remedy = format!("give one of at most {PATH} bytes, such as dir/out.txt: {NAMES}");
+            return Err(bad(field, Some(path), "it is no path below /tmp", remedy));
         }
         if !taken.insert(path) {
-            return Err(bad(field, path, "give each path once"));
+            return Err(bad(field, Some(path), "the path comes twice", "give it once"));
         }
     }
     Ok(())
@@ -215,10 +243,15 @@ fn is_plain(path: &str) -> bool {
 /// What a command line can hold (execve(2)): no NUL, a bounded size.
 pub(super) fn check_args(path: &str, args: &[String]) -> Result<(), Refusal> {
     if args.len() > ARGUMENTS {
-        return Err(bad(path, &args.len().to_string(), format!("give at most {ARGUMENTS} arguments")));
+        return Err(too_many(path, args.len(), ARGUMENTS, "arguments"));
     }
     if let Some(at) = args.iter().position(|word| word.contains('\0')) {
-        return Err(bad(format!("{path}[{at}]"), &args[at], "an argument cannot contain a NUL"));
+        return Err(bad(
+            format!("{path}[{at}]"),
+            Some(&args[at]),
+            "an argument cannot contain a NUL",
+            "leave the NUL out",
+        ));
     }
     check_size(path, args.iter().map(|word| word.len() + 1).sum())
 }
@@ -226,15 +259,21 @@ pub(super) fn check_args(path: &str, args: &[String]) -> Result<(), Refusal> {
 /// The same of an environment.
 fn check_env(env: &[(String, String)]) -> Result<(), Refusal> {
     if env.len() > VARIABLES {
-        return Err(bad("env", &env.len().to_string(), format!("give at most {VARIABLES} variables")));
+        return Err(too_many("env", env.len(), VARIABLES, "variables"));
     }
+    let mut taken = BTreeSet::new();
     for (name, value) in env {
+        let field = || format!("env[{name:?}]");
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(bad(format!("env[{name:?}]"), name, "a name has ASCII letters, digits and _, no digit first"));
+            let remedy = "give one of ASCII letters, digits and _, no digit first";
+            return Err(bad(field(), Some(name), "it is no name of a variable", remedy));
         }
         if value.contains('\0') {
-            return Err(bad(format!("env[{name:?}]"), value, "a value cannot contain a NUL"));
+            return Err(bad(field(), Some(value), "a value cannot contain a NUL", "leave the NUL out"));
+        }
+        if !taken.insert(name) {
+            return Err(bad(field(), Some(value), "the variable comes twice", "give it once"));
         }
     }
     check_size("env", env.iter().map(|(name, value)| name.len() + value.len() + 2).sum())
@@ -244,7 +283,8 @@ fn check_size(path: &str, size: usize) -> Result<(), Refusal> {
     if size <= WORDS {
         return Ok(());
     }
-    Err(bad(path, &size.to_string(), format!("all of it together may have {WORDS} bytes")))
+    let remedy = format!("give at most {WORDS} bytes together");
+    Err(bad(path, Some(&size.to_string()), "all of it together is too long", remedy))
 }
 
 #[cfg(test)]
@@ -278,7 +318,13 @@ pub(super) mod tests {
 
     pub fn refused(draft: Draft) -> (String, String) {
         match admission().complete(None, draft) {
-            Err(Refusal::BadValue { field, remedy, .. }) => (field, remedy),
+            Err(Refusal::BadValue { field, wrong, remedy, .. }) => {
+                assert!(
+                    !wrong.is_empty() && !remedy.is_empty() && !remedy.contains(&wrong),
+                    "{field}: {wrong}: {remedy}"
+                );
+                (field, remedy)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -306,11 +352,23 @@ pub(super) mod tests {
             assert!(field.starts_with("files[") && !remedy.is_empty(), "{path:?}: {field} {remedy}");
         }
         for paths in [&["a", "a"][..], &["a", "a/b"], &["a", "a-b", "a/b/c"]] {
-            refused(files(paths, Some("a")));
+            assert!(refused(files(paths, Some("a"))).0.starts_with("files["));
         }
         for entry in [None, Some("x"), Some("/code/a.c")] {
             assert_eq!(refused(files(&["a.c", "b.c"], entry)).0, "entry");
         }
+        // What the compiler would not take for a source.
+        let remedy = "name a file that ends with .c".to_owned();
+        for (paths, entry) in [
+            (&["a.c", "b.h"][..], Some("b.h")),
+            (&["Makefile", "a.c"], Some("Makefile")),
+            (&["a.cc"], None),
+            (&["c"], None),
+        ] {
+            assert_eq!(refused(files(paths, entry)), ("entry".into(), remedy.clone()), "{paths:?}");
+        }
+        let python = Draft { language: "python".into(), ..files(&["run"], None) };
+        assert_eq!(admission().complete(None, python).unwrap().project.unwrap().entry, "run");
         assert_eq!(refused(files(&[], None)).0, "files");
         let many: Vec<String> = (0..257).map(|n| n.to_string()).collect();
         assert_eq!(refused(files(&many.iter().map(String::as_str).collect::<Vec<_>>(), Some("1"))).0, "files");
@@ -329,7 +387,7 @@ pub(super) mod tests {
         let long = "x/".repeat(256) + "x";
         for path in ["", "/etc/passwd", "..", "../a", "a/../../b", "a/./b", "a//b", "a/", "a\0", "a\nb", &long] {
             let (field, remedy) = refused(with(&["ok", path]));
-            assert!(field == "collect[1]" && remedy.contains("below /tmp"), "{path:?}: {field} {remedy}");
+            assert!(field == "collect[1]" && remedy.contains("dir/out.txt"), "{path:?}: {field} {remedy}");
         }
         assert_eq!(refused(with(&["a", "b", "a"])).0, "collect[2]");
         let many: Vec<String> = (0..65).map(|n| n.to_string()).collect();
@@ -353,6 +411,7 @@ pub(super) mod tests {
             (with(&[], &[("", "")]), "env[\"\"]"),
             (with(&[], &[("A=B", "")]), "env[\"A=B\"]"),
             (with(&[], &[("A", "\0")]), "env[\"A\"]"),
+            (with(&[], &[("A", "1"), ("B", "1"), ("A", "1")]), "env[\"A\"]"),
             (with(&[], &[("A", &long)]), "env"),
         ] {
             assert_eq!(refused(draft).0, field);
@@ -370,9 +429,9 @@ pub(super) mod tests {
         let off = admission().with_diagnoses(false);
         assert_eq!(watched(&off, &plain), Ok(Watched::Nothing));
         match watched(&off, &asks) {
-            Err(Refusal::BadValue { field, value, remedy }) => {
-                assert_eq!((field.as_str(), value.as_str()), ("diagnose", "true"));
-                assert!(remedy.starts_with("leave it out") && remedy.contains("seccomp.name_refused"), "{remedy}");
+            Err(Refusal::BadValue { field, value, wrong, remedy }) => {
+                assert_eq!((field.as_str(), value.as_deref()), ("diagnose", Some("true")));
+                assert!(remedy == "leave it out" && wrong.contains("seccomp.name_refused"), "{wrong}");
             }
             other => panic!("{other:?}"),
         }

@@ -1,6 +1,6 @@
 //! From what a client says of each run to the run: its limits within the ceilings, its words within their bounds.
 
-use super::draft::{bad, check_args};
+use super::draft::{bad, check_args, too_many};
 use super::{Admission, ceilings};
 use crate::model::{Compare, Expected, Limits, LimitsPatch, LimitsWanted, Refusal, Run, Test};
 
@@ -39,16 +39,17 @@ impl Admission {
         // Also where every test names another: what is wrong is told by the field that it stands in.
         ceilings::within(general, "limits.run", own, ceilings)?;
         if drafts.is_empty() {
-            return Err(bad("tests", "[]", "give at least one test, or leave it out"));
+            return Err(bad("tests", Some("[]"), "it is empty", "give at least one test, or leave it out"));
         }
         if drafts.len() > self.tests {
-            return Err(bad("tests", &drafts.len().to_string(), format!("give at most {} tests", self.tests)));
+            return Err(too_many("tests", drafts.len(), self.tests, "tests"));
         }
         let runs = drafts.into_iter().enumerate().map(|(number, draft)| {
             let path = if tests { format!("tests[{number}].") } else { String::new() };
             let RunDraft { name, stdin, args, expected, compare, checked, limits } = draft;
             if let Some(name) = name.as_ref().filter(|name| name.len() > NAME) {
-                return Err(bad(format!("{path}name"), name, format!("give a name of at most {NAME} bytes")));
+                let remedy = format!("give one of at most {NAME} bytes");
+                return Err(bad(format!("{path}name"), Some(name), "the name is too long", remedy));
             }
             if let Some(args) = &args {
                 check_args(&format!("{path}args"), args)?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{Content, Object, Pairs, StepLimits, bad, program};
 use crate::model::{Compare, LimitsWanted, Number, Refusal, Several, Streams, Tolerance};
@@ -30,9 +30,9 @@ struct Test {
 #[derive(Debug, JsonSchema)]
 pub(super) struct Tests(Vec<Object<Test>>);
 
-/// When an output is the expected one.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// When an output is the expected one: a word, or an object with one member.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub(super) enum How {
     Exact,
     Trailing,
@@ -91,14 +91,14 @@ pub(super) fn runs(said: Said) -> Result<Runs, Refusal> {
     let bytes = |content: Option<Content>| content.map(|Content(bytes)| bytes);
     let (runs, several) = match tests {
         None if stop_on_failure.is_some() => {
-            return Err(bad("stop_on_failure", "leave it out: there are no `tests`"));
+            return Err(bad("stop_on_failure", "there are no `tests`", "leave it out"));
         }
         None => {
             let expected = bytes(expected);
             (vec![RunDraft { stdin: bytes(stdin).unwrap_or_default(), expected, ..RunDraft::default() }], None)
         }
-        Some(_) if stdin.is_some() => return Err(bad("stdin", "leave it out: each of `tests` has its own")),
-        Some(_) if expected.is_some() => return Err(bad("expected", "leave it out: each of `tests` has its own")),
+        Some(_) if stdin.is_some() => return Err(bad("stdin", "each of `tests` has its own", "leave it out")),
+        Some(_) if expected.is_some() => return Err(bad("expected", "each of `tests` has its own", "leave it out")),
         Some(Tests(tests)) => {
             let runs = tests.into_iter().enumerate().map(|(number, Object(test))| test.run(number));
             let several = Several { stop_on_failure: stop_on_failure.unwrap_or_default() };
@@ -110,7 +110,11 @@ pub(super) fn runs(said: Said) -> Result<Runs, Refusal> {
         None => field.to_owned(),
     };
     if let Some(number) = runs.iter().position(|run| run.compare.is_some() && run.expected.is_none()) {
-        return Err(bad(&path(number, "compare"), "leave it out, or say what is `expected`"));
+        return Err(bad(
+            &path(number, "compare"),
+            "there is nothing to compare with",
+            "leave it out, or say what is `expected`",
+        ));
     }
     let own = |run: RunDraft| {
         let checked = checker.is_some() && run.compare.is_none();
@@ -118,17 +122,20 @@ pub(super) fn runs(said: Said) -> Result<Runs, Refusal> {
     };
     let runs: Vec<_> = runs.into_iter().map(own).collect();
     if checker.is_some() && streams == Streams::Merged {
-        return Err(bad("compare", "leave it out where `streams` is merged: standard output alone is checked"));
+        let wrong = "standard output alone is checked, and `streams` is merged";
+        return Err(bad("compare", wrong, "leave one of the two out"));
     }
     let Some(number) = runs.iter().position(|run| run.expected.is_some()) else {
         return match general {
-            Some(_) => Err(bad("compare", "leave it out, or say what is `expected`")),
+            Some(_) => {
+                Err(bad("compare", "there is nothing to compare with", "leave it out, or say what is `expected`"))
+            }
             None => Ok(Runs { runs, several, checker }),
         };
     };
     if streams == Streams::Merged {
-        let remedy = "leave it out where `streams` is merged: standard output alone is compared";
-        return Err(bad(&path(number, "expected"), remedy));
+        let wrong = "standard output alone is compared, and `streams` is merged";
+        return Err(bad(&path(number, "expected"), wrong, "leave one of the two out"));
     }
     Ok(Runs { runs, several, checker })
 }
@@ -157,18 +164,22 @@ impl How {
             Self::Tokens => return Ok(Compare::Tokens),
             Self::Floats(floats) => floats,
             Self::Checker(_) => {
+                let wrong = "a checker is for all tests";
                 let remedy = "give it as `compare` of the submission; a test may have one of the others in its place";
-                return Err(bad(&format!("{path}.checker"), remedy));
+                return Err(bad(&format!("{path}.checker"), wrong, remedy));
             }
         };
         if absolute.is_none() && relative.is_none() {
-            return Err(bad(&format!("{path}.floats"), "give `absolute`, `relative` or both"));
+            return Err(bad(&format!("{path}.floats"), "it has no tolerance", "give `absolute`, `relative` or both"));
         }
         let within = |name: &str, wanted: Option<Number>| {
             let Some(wanted) = wanted else { return Ok(0.0) };
             let finite = wanted.double().filter(|number| (0.0..=f64::MAX).contains(number));
-            finite.ok_or_else(|| {
-                bad(&format!("{path}.floats.{name}"), "give a number that is not negative, such as 1e-6")
+            finite.ok_or_else(|| Refusal::BadValue {
+                field: format!("{path}.floats.{name}"),
+                value: Some(wanted.to_string()),
+                wrong: "it is no tolerance".to_owned(),
+                remedy: "give a number that is not negative, such as 1e-6".to_owned(),
             })
         };
         let (absolute, relative) = (within("absolute", absolute)?, within("relative", relative)?);
@@ -183,6 +194,48 @@ impl Checker {
         let StepLimits { compile, run } = limits.map(|Object(limits)| limits).unwrap_or_default();
         let [compile, run] = [compile, run].map(|wanted| wanted.map(|Object(wanted)| wanted));
         Ok(CheckerDraft { language, program, compile, run })
+    }
+}
+
+/// What serde derives would take `{"exact": null}` too.
+impl<'de> Deserialize<'de> for How {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = How;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or an object with `floats` or `checker`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<How, E> {
+                match word {
+                    "exact" => Ok(How::Exact),
+                    "trailing" => Ok(How::Trailing),
+                    "tokens" => Ok(How::Tokens),
+                    _ => Err(E::unknown_variant(word, &["exact", "trailing", "tokens"])),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<How, A::Error> {
+                #[derive(Deserialize)]
+                #[serde(field_identifier, rename_all = "lowercase")]
+                enum Key {
+                    Floats,
+                    Checker,
+                }
+                let how = match map.next_key()? {
+                    Some(Key::Floats) => How::Floats(map.next_value()?),
+                    Some(Key::Checker) => How::Checker(map.next_value()?),
+                    None => return Err(A::Error::invalid_length(0, &self)),
+                };
+                match map.next_key::<Key>()? {
+                    None => Ok(how),
+                    Some(_) => Err(A::Error::invalid_length(2, &self)),
+                }
+            }
+        }
+        json.deserialize_any(Form)
     }
 }
 
@@ -280,7 +333,11 @@ mod tests {
             (r#""tests":[{}],"stop_on_failure":1"#, "stop_on_failure", "1"),
             (r#""stop_on_failure":false"#, "stop_on_failure", "no `tests`"),
             (r#""compare":"exact""#, "compare", "expected"),
-            (r#""expected":"","compare":"floats""#, "compare.floats", "variant"),
+            (r#""expected":"","compare":"floats""#, "compare", "variant"),
+            (r#""expected":"","compare":{"exact":null}"#, "compare.exact", "unknown field `exact`"),
+            (r#""expected":"","compare":{}"#, "compare", "invalid length 0"),
+            (r#""expected":"","compare":{"floats":{"absolute":1},"checker":null}"#, "compare", "invalid length 2"),
+            (r#""expected":"","compare":["exact"]"#, "compare", "sequence, expected a string, or an object"),
             (r#""expected":"","compare":{"floats":{}}"#, "compare.floats", "absolute"),
             (r#""expected":"","compare":{"floats":{"epsilon":1}}"#, "compare.floats.epsilon", "unknown field"),
             (r#""expected":"","compare":{"floats":{"absolute":-1}}"#, "compare.floats.absolute", "not negative"),

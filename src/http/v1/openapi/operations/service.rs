@@ -18,7 +18,7 @@ pub const OPERATIONS: &[Operation] = &[
         parameters: &[],
         body: None,
         answers: &[json(200, "Every language.", Schemas::written::<languages::Languages<'static>>)],
-        problems: &[],
+        problems: &["malformed_request"],
     },
     Operation {
         method: "get",
