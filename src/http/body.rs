@@ -4,16 +4,31 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
+use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
+use hyper::header::CONTENT_ENCODING;
 use tokio::time::{Instant, timeout_at};
 
 use super::places::{Seat, Waits};
-use super::problem::Problem;
+use super::problem::{LONGEST_ECHO, Problem};
 use super::room::Guest;
 use crate::model::Bytes;
 
 /// What a body's buffer holds at first, in bytes; it doubles from there.
 const FIRST: usize = 8 << 10;
+
+/// Whether the body is as it was sent, and not compressed (RFC 9110, 8.4).
+///
+/// # Errors
+/// [`Problem::Encoded`].
+pub fn uncoded(headers: &HeaderMap) -> Result<(), Problem> {
+    let all = headers.get_all(CONTENT_ENCODING).iter();
+    let mut codings = all.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let other = codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+    other.map_or(Ok(()), |coding| {
+        Err(Problem::Encoded(String::from_utf8_lossy(coding).chars().take(LONGEST_ECHO).collect()))
+    })
+}
 
 /// The whole body; `guest` holds the room for it.
 ///

@@ -1,6 +1,8 @@
 //! Replies that are not a success: plain text, one line. `v1::problem` has another form for the routes below `/v1/`.
 
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Response, StatusCode};
 use serde_json::Number;
 
@@ -53,6 +55,8 @@ pub enum Problem {
     Method(&'static str),
     /// The body is larger than this.
     TooLarge(u64),
+    /// The body is encoded in this way, which is not understood.
+    Encoded(String),
     /// The body did not arrive in time.
     TooSlow,
     /// What all of these together may hold is held.
@@ -95,6 +99,7 @@ impl Problem {
             Self::UnknownId | Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -121,6 +126,7 @@ impl Problem {
             Self::NotFound => "Not found".to_owned(),
             Self::Method(_) => "Method not allowed".to_owned(),
             Self::TooLarge(limit) => format!("Request body is larger than {limit} bytes"),
+            Self::Encoded(coding) => format!("Content-Encoding: {coding} is not understood"),
             Self::TooSlow => "Request body did not arrive in time".to_owned(),
             Self::NotReady(broken) => format!("Not ready: {broken}"),
             Self::TooMany(what) => format!("Too many {what} at the moment"),
@@ -144,6 +150,10 @@ impl Problem {
         match self {
             Self::Method(allow) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            // RFC 9110, 15.5.16: what would have been understood.
+            Self::Encoded(_) => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
             // RFC 6750, 3: an error only where a token came.
             Self::NoToken { wrong } => {

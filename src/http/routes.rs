@@ -178,9 +178,10 @@ impl Route {
     const fn allow(self) -> &'static str {
         match self {
             Self::Submit => "POST, OPTIONS",
-            Self::Status | Self::Result | Self::QueueStats | Self::OpenApi => "GET, OPTIONS",
+            // The contract names the methods of these.
+            Self::Status | Self::Result | Self::QueueStats => "GET, OPTIONS",
             Self::V1(route) => route.allow(),
-            Self::Health | Self::Ready | Self::Metrics | Self::Page(_) => "GET, HEAD, OPTIONS",
+            Self::Health | Self::Ready | Self::Metrics | Self::Page(_) | Self::OpenApi => "GET, HEAD, OPTIONS",
         }
     }
 }
@@ -200,7 +201,8 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
         client.pulse.unread.store(true, Ordering::Release);
     }
     let below_v1 = request.uri().path().starts_with(v1::PREFIX);
-    let lists = matches!(route, Some(Route::V1(v1::Route::Submissions))) && request.method() == Method::GET;
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let lists = matches!(route, Some(Route::V1(v1::Route::Submissions))) && reads;
     let told = if below_v1 { v1::problem::reply } else { Problem::reply };
     let mut reply = dispatch(&client, route, request).await.unwrap_or_else(|problem| {
         if method == "POST" && route.is_some_and(Route::submits) {

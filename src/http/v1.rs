@@ -78,16 +78,15 @@ impl Route {
     /// The methods that it knows.
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Languages => "GET, OPTIONS",
-            Self::Submissions => "GET, POST, OPTIONS",
-            Self::Batch => "GET, POST, OPTIONS",
-            Self::Submission(_) => "GET, DELETE, OPTIONS",
-            Self::Events(_) => "GET, OPTIONS",
+            Self::Languages | Self::Events(_) => "GET, HEAD, OPTIONS",
+            Self::Submissions | Self::Batch => "GET, HEAD, POST, OPTIONS",
+            Self::Submission(_) => "GET, HEAD, DELETE, OPTIONS",
         }
     }
 }
 
-/// Answers a request whose method the route knows.
+/// Answers a request whose method the route knows. `HEAD` is answered as `GET`; of that the content is left out where it would
+/// be sent.
 ///
 /// # Errors
 /// Every problem, to be told as [`problem::reply`] does.

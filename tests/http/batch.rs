@@ -86,7 +86,7 @@ async fn what_is_no_batch_is_refused_as_a_whole() {
     for query in ["?ids=a&ids=b", "?id=a", "?ids=a&wait=x"] {
         problem(&service.get(&format!("{path}{query}")).await, 400, "malformed_request");
     }
-    assert_eq!(service.request("DELETE", path, "", b"").await.headers["allow"], "GET, POST, OPTIONS");
+    assert_eq!(service.request("DELETE", path, "", b"").await.headers["allow"], "GET, HEAD, POST, OPTIONS");
     assert_eq!(service.ledger.stats().submissions, 0);
 }
 

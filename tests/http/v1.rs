@@ -409,8 +409,8 @@ async fn every_refusal_names_field_value_and_remedy() {
 async fn paths_methods_and_bodies() {
     let service = service(&[("CASEMATE_HTTP__SUBMISSION_BYTES", "1000")]).await;
     for (method, path, allow) in [
-        ("PUT", "/v1/submissions", "GET, POST, OPTIONS"),
-        ("POST", "/v1/submissions/6423259c-ee14-45aa-9c90-d5e989f92aa1", "GET, DELETE, OPTIONS"),
+        ("PUT", "/v1/submissions", "GET, HEAD, POST, OPTIONS"),
+        ("POST", "/v1/submissions/6423259c-ee14-45aa-9c90-d5e989f92aa1", "GET, HEAD, DELETE, OPTIONS"),
     ] {
         let reply = service.request(method, path, "", b"").await;
         problem(&reply, 405, "unknown_method");
@@ -447,6 +447,65 @@ async fn paths_methods_and_bodies() {
     let reply = submit(&service, "", &json!({"language": "c", "source": "x"})).await;
     problem(&reply, 503, "shutting_down");
     assert_eq!(reply.headers["retry-after"], "1");
+}
+
+/// What `GET` answers, without its content (RFC 9110, 9.3.2).
+#[tokio::test]
+async fn head_is_get_without_content() {
+    let service = service(&[("CASEMATE_HTTP__LISTENERS", "1")]).await;
+    let place = submit(&service, "", &json!({"language": "c", "source": "x"})).await.headers["location"].clone();
+    let id = place.rsplit('/').next().unwrap();
+    let foreign = "Origin: https://a.example\r\n";
+    for path in [
+        "/openapi.json",
+        "/v1/languages",
+        "/v1/submissions",
+        "/v1/submissions?x=1",
+        "/v1/submissions/x",
+        &place,
+        &format!("/v1/submissions:batch?ids={id}"),
+    ] {
+        let (get, head) =
+            (service.request("GET", path, foreign, b"").await, service.request("HEAD", path, foreign, b"").await);
+        assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
+        let without_date = |reply: &Reply| {
+            let headers = reply.headers.iter().filter(|(name, _)| *name != "date");
+            headers.map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(without_date(&head), without_date(&get), "{path}");
+    }
+    // There is room for one who follows; each of these gave it back.
+    for _ in 0..3 {
+        let head = service.request("HEAD", &format!("{place}/events"), "", b"").await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{head:?}");
+        assert_eq!(head.headers["content-type"], "text/event-stream");
+    }
+    assert_eq!(service.ledger.stats().submissions, 1);
+}
+
+/// A body that is compressed is told as such; taken as it is it would be no JSON at best.
+#[tokio::test]
+async fn a_body_comes_as_it_is() {
+    let service = service(&[]).await;
+    let one = r#"{"language":"c","source":"x"}"#;
+    let batch = format!(r#"{{"submissions":[{one}]}}"#);
+    for (path, body) in [("/v1/submissions", one), ("/v1/submissions:batch", batch.as_str())] {
+        for coding in ["gzip", "identity, br", "GZIP\r\nContent-Encoding: identity"] {
+            let headers = format!("Content-Encoding: {coding}\r\n");
+            let reply = service.request("POST", path, &headers, body.as_bytes()).await;
+            let document = problem(&reply, 415, "unknown_encoding");
+            assert_eq!(
+                (&document["field"], reply.headers["accept-encoding"].as_str()),
+                (&json!("Content-Encoding"), "identity")
+            );
+            assert!(coding.contains(document["value"].as_str().unwrap()), "{document:#}");
+        }
+        let reply = service.request("POST", path, "Content-Encoding: Identity\r\n", body.as_bytes()).await;
+        assert!(matches!(reply.status, 200 | 202), "{reply:?}");
+    }
+    // The contract says nothing of it.
+    let monaco = service.request("POST", "/submit", "Content-Encoding: gzip\r\n", br#"{"code":"x"}"#).await;
+    assert_eq!(monaco.status, 202);
 }
 
 /// Output of any size and content comes out as it was, through both encodings.

@@ -55,7 +55,7 @@ fn jobs_are_cancelled_in_every_state(runtime: Runtime) {
         assert_eq!(problem, (404, Some("application/problem+json"), &unknown_submission), "{unknown}");
     }
     let wrong = client.send("PUT", &format!("/v1/submissions/{ended}"), &[], b"").expect("a reply");
-    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, DELETE, OPTIONS")));
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD, DELETE, OPTIONS")));
 }
 
 /// What it had printed by then is in its result.

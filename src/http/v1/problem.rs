@@ -71,6 +71,9 @@ pub fn document(problem: &Problem) -> Document<'_> {
             (document.least, document.ceiling) = (Some(least.clone()), Some(most.clone()));
             document.remedy = format!("give a number from {least} to {most}, or leave it out");
         }
+        Problem::Encoded(coding) => {
+            (document.field, document.value) = (Some("Content-Encoding"), Some(coding.clone()));
+        }
         Problem::BadKey => {
             document.field = Some("Idempotency-Key");
             "Idempotency-Key: it is empty, too long, there twice or not printable ASCII"
@@ -105,6 +108,7 @@ fn samples() -> Vec<Problem> {
         Problem::NotFound,
         Problem::Method(""),
         Problem::TooLarge(0),
+        Problem::Encoded(text()),
         Problem::TooSlow,
         Problem::TooMany(""),
         Problem::NotReady(broken),
@@ -157,6 +161,11 @@ const fn words(problem: &Problem) -> (&'static str, &'static str, &'static str) 
         Problem::Unreadable => ("store_unavailable", "The store does not answer", "try again later"),
         Problem::NotFound => ("unknown_path", "There is no such path", "see the documentation of the API"),
         Problem::Method(_) => ("unknown_method", "The path does not know this method", "use one of those in `Allow`"),
+        Problem::Encoded(_) => (
+            "unknown_encoding",
+            "The body is encoded in a way that is not understood",
+            "send it as it is, without `Content-Encoding`",
+        ),
         Problem::TooLarge(_) => ("too_large", "The body is too large", "send less, or raise the operator's limit"),
         Problem::TooSlow => ("too_slow", "The body did not arrive in time", "send it at once"),
         Problem::TooMany(_) => ("too_many", "Too much at once", "try again later"),

@@ -24,6 +24,7 @@ pub async fn submit(client: &Client, request: Request<Incoming>) -> Result<Reply
         // Held until the submission is in the ledger's hands.
         let guest = edge.bodies.enter(client.seat.gone());
         let (head, body) = request.into_parts();
+        body::uncoded(&head.headers)?;
         let body = body::read(body, edge.http.submission, edge.http.body_time, &guest, &client.seat).await?;
         client.pulse.unread.store(false, Ordering::Release);
         let _place = place(edge)?;
