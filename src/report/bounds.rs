@@ -1,9 +1,7 @@
 //! What became of each limit of a step: a pure function of its report.
 
 use super::{cpu_time_is_up, wall_time_is_up};
-use crate::model::{
-    Bound, Bounds, Bytes, CpuShare, CpuTime, Enforcement, Enforcer, StepReport, Stop, Verdict, WallTime,
-};
+use crate::model::{Bound, Bounds, Bytes, CpuShare, Enforcement, Enforcer, Evidence, StepReport, Stop, Verdict};
 
 /// Every limit of the step.
 ///
@@ -33,7 +31,7 @@ pub fn bounds(step: &StepReport) -> Bounds {
         },
         cpu_share: limits.cpu_share.map(|bound| Bound {
             bound,
-            used: average(evidence.cpu_time, evidence.wall),
+            used: average(evidence),
             enforced_by: share,
             fired: known(false, evidence.throttled),
         }),
@@ -78,7 +76,9 @@ fn known(seen: bool, count: Option<u64>) -> Option<bool> {
 }
 
 /// Percent of one processor over the whole step, rounded up; absent for a step too short to divide by.
-fn average(used: Option<CpuTime>, wall: Option<WallTime>) -> Option<CpuShare> {
-    let wall_us = wall?.0.checked_mul(1000).filter(|us| *us > 0)?;
-    used?.0.saturating_mul(100).div_ceil(wall_us).try_into().ok().map(CpuShare)
+fn average(evidence: &Evidence) -> Option<CpuShare> {
+    // Whole milliseconds would make a short step a busier one than it was.
+    let took = evidence.elapsed.map(|took| took.0).or(evidence.wall.map(|wall| wall.0.saturating_mul(1000)));
+    let took = took.filter(|took| *took > 0)?;
+    evidence.cpu_time?.0.saturating_mul(100).div_ceil(took).try_into().ok().map(CpuShare)
 }

@@ -152,6 +152,14 @@ fn every_limit_with_what_was_used_of_it() {
     assert!(seen.weak().is_empty());
 }
 
+/// A step of less than two milliseconds was not twice as busy for it.
+#[test]
+fn the_share_of_a_short_step_is_reckoned_in_microseconds() {
+    let short = Evidence { wall: Some(WallTime(1)), cpu_time: Some(CpuTime(1_000)), ..took(1_999, exited(0)) };
+    let seen = concluded(short, Enforcement::CgroupV2);
+    assert_eq!(seen.cpu_share.unwrap().used, Some(CpuShare(51)));
+}
+
 const fn bound<T>(bound: T, used: Option<T>, (enforced_by, fired): (Enforcer, Option<bool>)) -> Bound<T> {
     Bound { bound, used, enforced_by, fired }
 }

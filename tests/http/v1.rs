@@ -94,7 +94,7 @@ async fn the_whole_document() {
     }
     assert_eq!(
         run["limits"]["wall_ms"],
-        json!({"limit": 10_000, "used": null, "enforced_by": "watchdog", "fired": false})
+        json!({"limit": 10_000, "used": 2, "enforced_by": "watchdog", "fired": false})
     );
     assert_eq!(run["limits"]["output_bytes"]["fired"], true);
     assert_eq!(run["limits"].as_object().unwrap().len(), 11);

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -18,7 +18,7 @@ use super::verdict::{self, ending};
 use crate::http::printed::{Printed, Step as At, Stream, kept};
 use crate::http::reply::{self, Part};
 use crate::model::{
-    About, Bound, Bounds, Enforcer, JobId, JobReport, StepReport, Streams, Submission, Verdict, WaitStatus,
+    About, Bound, Bounds, Elapsed, Enforcer, JobId, JobReport, StepReport, Streams, Submission, Verdict, WaitStatus,
 };
 use crate::report::bounds;
 
@@ -296,7 +296,7 @@ pub fn step(report: &StepReport, at: At, slots: &mut Slots) -> Step {
         wall_us: evidence.elapsed.map(|t| t.0),
         cpu_us: evidence.cpu_time.map(|t| t.0),
         memory_bytes: evidence.memory_peak.map(|b| b.0),
-        limits: limits(&bounds),
+        limits: limits(&bounds, evidence.elapsed),
         not_enforced: bounds.weak(),
     }
 }
@@ -310,10 +310,14 @@ const fn exit_status(report: &StepReport) -> Option<u8> {
     }
 }
 
-fn limits(bounds: &Bounds) -> Limits {
+/// `took` is its time where that was measured more finely.
+fn limits(bounds: &Bounds, took: Option<Elapsed>) -> Limits {
     Limits {
-        wall_ms: limit(bounds.wall, |t| t.0),
-        // Rounded up: what was used is never less than what is shown of it.
+        // Both rounded up, so that what is past its limit is shown as more.
+        wall_ms: Limit {
+            used: took.map(|t| t.0.div_ceil(1000)).or(bounds.wall.used.map(|t| t.0)),
+            ..limit(bounds.wall, |t| t.0)
+        },
         cpu_ms: limit(bounds.cpu_time, |t| t.0.div_ceil(1000)),
         cpu_percent: bounds.cpu_share.map(|share| limit(share, |share| share.0.into())),
         memory_bytes: limit(bounds.memory, |b| b.0),
@@ -341,7 +345,23 @@ pub fn moment(time: SystemTime) -> String {
     OffsetDateTime::from(time).format(MOMENT).unwrap_or_default()
 }
 
-pub(super) fn microseconds(from: SystemTime, to: SystemTime) -> u64 {
-    let span = to.duration_since(from).unwrap_or(Duration::ZERO);
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+/// Between two moments as they are shown, so that who subtracts these has the same.
+fn microseconds(from: SystemTime, to: SystemTime) -> u64 {
+    let [from, to] = [from, to].map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros());
+    u64::try_from(to.saturating_sub(from)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_span_is_the_difference_of_the_moments_that_are_shown() {
+        let at = |nanos: u64| UNIX_EPOCH + Duration::from_nanos(1_774_449_000_000_000_000 + nanos);
+        let (from, to) = (at(1_999), at(3_001));
+        assert!(moment(from).ends_with(".000001Z") && moment(to).ends_with(".000003Z"));
+        assert_eq!((microseconds(from, to), microseconds(to, from)), (2, 0));
+    }
 }

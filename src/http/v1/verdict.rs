@@ -1,5 +1,7 @@
 //! How an ending is told to a client: one word for the whole, the limit behind it, signals by name.
 
+use std::ops::RangeInclusive;
+
 use nix::sys::signal::Signal;
 
 use crate::http::printed::{Step, Stream, kept};
@@ -67,10 +69,17 @@ fn words(step: &StepReport) -> String {
     String::from_utf8_lossy(&said[..said.len().min(WORDS)]).into_owned()
 }
 
-/// A signal as signal(7) has it; by its number where that has no name.
+/// The real-time signals that the C library leaves to programs (signal(7)).
+const REAL_TIME: RangeInclusive<u8> = 34..=64;
+
+/// A signal as signal(7) and kill(1) have it; by its number where it has no name.
 pub fn signal(number: u8) -> String {
+    let (first, last) = (*REAL_TIME.start(), *REAL_TIME.end());
     match Signal::try_from(i32::from(number)) {
         Ok(signal) => signal.as_str().to_owned(),
+        Err(_) if number == first => "SIGRTMIN".to_owned(),
+        Err(_) if number == last => "SIGRTMAX".to_owned(),
+        Err(_) if REAL_TIME.contains(&number) => format!("SIGRTMIN+{}", number - first),
         Err(_) => format!("SIG{number}"),
     }
 }
@@ -81,7 +90,16 @@ mod tests {
 
     #[test]
     fn signals_have_names() {
-        for (number, name) in [(11, "SIGSEGV"), (9, "SIGKILL"), (31, "SIGSYS"), (34, "SIG34")] {
+        for (number, name) in [
+            (11, "SIGSEGV"),
+            (9, "SIGKILL"),
+            (31, "SIGSYS"),
+            (32, "SIG32"),
+            (34, "SIGRTMIN"),
+            (40, "SIGRTMIN+6"),
+            (64, "SIGRTMAX"),
+            (65, "SIG65"),
+        ] {
             assert_eq!(signal(number), name);
         }
     }
