@@ -29,12 +29,31 @@ import uuid
 LANGUAGES = {".py": "python", ".java": "java", ".c": "c", ".cpp": "cpp", ".cc": "cpp", ".cxx": "cpp"}
 
 
-class Refused(Exception):
-    """The service said no; `problem` is its problem document (RFC 9457)."""
+# How often something is asked for in a row, and the longest pause in between, in seconds.
+TRIES, LONGEST = 8, 30
 
-    def __init__(self, problem):
+
+class Refused(Exception):
+    """The service said no; `problem` is its problem document (RFC 9457), `after` the seconds after which to ask again."""
+
+    def __init__(self, problem, after=None):
         super().__init__(f"{problem.get('detail')}: {problem.get('remedy')}")
-        self.problem = problem
+        self.problem, self.after = problem, after
+
+
+class Patience:
+    """Bears with a service that has too much to do (503, 429), goes down or is away for a while, TRIES times in a row."""
+
+    failures = 0
+
+    def bear(self, error):
+        """Pauses, as long as the service says or twice as long each time; raises what is no better for waiting."""
+        self.failures += 1
+        busy = not isinstance(error, Refused) or error.problem.get("status") in (429, 503)
+        if not busy or self.failures == TRIES:
+            raise error
+        after = getattr(error, "after", None)
+        time.sleep(min(2 ** self.failures / 4 if after is None else after, LONGEST))
 
 
 class Casemate:
@@ -55,27 +74,24 @@ class Casemate:
                 problem = json.load(error)
             except ValueError:
                 problem = {"status": error.code, "detail": str(error), "remedy": "look at the address"}
-            raise Refused(problem) from None
+            after = error.headers.get("Retry-After", "")
+            raise Refused(problem, int(after) if after.isdecimal() else None) from None
 
     def ask(self, method, path, body=None, **headers):
-        with self.open(method, path, body, **headers) as reply:
-            return json.load(reply)
+        """Only for what may be asked again where the answer is lost: all that is asked here."""
+        patience = Patience()
+        while True:
+            try:
+                with self.open(method, path, body, **headers) as reply:
+                    return json.load(reply)
+            except (Refused, OSError, http.client.HTTPException) as error:
+                patience.bear(error)
 
     def submit(self, language, source, **more):
         """Submits; `more` is any other field: stdin, args, env, limits, streams, expected,
-        compare, tests, stop_on_failure, collect, diagnose. Safe to repeat where the answer is lost."""
-        key = str(uuid.uuid4())
-        for pause in (0.5, 1, 2, 4, None):
-            try:
-                return self.ask("POST", "/v1/submissions", {"language": language, "source": source, **more}, Idempotency_Key=key)
-            except Refused as refused:
-                # The service, or this token, has too much to do (503, 429), or it goes down.
-                if refused.problem.get("status") not in (429, 503) or pause is None:
-                    raise
-            except OSError:
-                if pause is None:
-                    raise
-            time.sleep(pause)
+        compare, tests, stop_on_failure, collect, diagnose."""
+        body = {"language": language, "source": source, **more}
+        return self.ask("POST", "/v1/submissions", body, Idempotency_Key=str(uuid.uuid4()))
 
     def submit_all(self, submissions, key=None):
         """Many at once: of each, in order, `id` or `problem`. Repeat with the same key where some found no place."""
@@ -84,8 +100,16 @@ class Casemate:
 
     def wait(self, id):
         """The result, once there is one."""
+        seconds = 30
         while True:
-            shown = self.ask("GET", f"/v1/submissions/{id}?wait=30")
+            try:
+                shown = self.ask("GET", f"/v1/submissions/{id}?wait={seconds}")
+            except Refused as refused:
+                # The operator lets nobody wait that long.
+                if refused.problem.get("field") != "?wait" or "ceiling" not in refused.problem:
+                    raise
+                seconds = refused.problem["ceiling"]
+                continue
             if shown["ended_at"]:
                 return shown
 
@@ -97,20 +121,19 @@ class Casemate:
 
     def follow(self, id):
         """Pairs of an event's name and its data, up to `end`. A connection that breaks off is opened again where it was."""
-        last, failures = None, 0
+        last, patience = None, Patience()
         while True:
             try:
                 with self.open("GET", f"/v1/submissions/{id}/events", **({"Last_Event_ID": last} if last else {})) as reply:
                     for name, event_id, data in events(reply):
-                        last, failures = event_id or last, 0
+                        last, patience = event_id or last, Patience()
                         yield name, data
                         if name == "end":
                             return
-            except (OSError, http.client.HTTPException):
-                failures += 1
-                if failures > 5:
-                    raise
-            time.sleep(1)
+            except (Refused, OSError, http.client.HTTPException) as error:
+                patience.bear(error)
+            else:
+                time.sleep(1)
 
 
 def events(lines):
