@@ -10,7 +10,7 @@ use crate::model::IdempotencyKey;
 const NAME: &str = "idempotency-key";
 
 /// Characters of a key at most.
-const LONGEST: usize = 255;
+pub const LONGEST: usize = 255;
 
 /// The key of a request with this body, if it has one.
 ///

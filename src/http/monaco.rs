@@ -19,6 +19,7 @@ use crate::service::Stats;
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "MonacoAccepted")]
 pub struct Accepted {
+    /// The submission's name.
     #[schemars(schema_with = "schemas::id_of")]
     pub id: JobId,
 }
@@ -28,15 +29,21 @@ pub struct Accepted {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "MonacoStatus")]
 pub struct Status {
+    /// The submission's name.
     #[schemars(schema_with = "schemas::id_of")]
     id: JobId,
+    /// Where it stands.
     #[schemars(schema_with = "schemas::status")]
     status: &'static str,
+    /// When it was accepted.
     queued_at: String,
+    /// When a worker took it.
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<String>,
+    /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     completed_at: Option<String>,
+    /// From the start to the end, compilation included, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     execution_time: Option<u64>,
 }
@@ -45,10 +52,13 @@ pub struct Status {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "MonacoBefore")]
 struct Before<'a> {
+    /// The submission's name.
     #[schemars(schema_with = "schemas::id_of")]
     id: JobId,
+    /// Where it stands.
     #[schemars(schema_with = "schemas::status")]
     status: &'static str,
+    /// The language that it was accepted with.
     language: &'a str,
 }
 
@@ -57,7 +67,9 @@ struct Before<'a> {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "MonacoAfter")]
 struct After {
+    /// When it was accepted.
     queued_at: String,
+    /// When a worker took it.
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<String>,
     #[serde(flatten)]
@@ -68,10 +80,15 @@ struct After {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "MonacoEnd")]
 struct End {
+    /// When it ended.
     completed_at: String,
+    /// From the start to the end, compilation included, in milliseconds.
     execution_time: u64,
+    /// The same in seconds, such as `1.5s`.
     execution_time_formatted: String,
+    /// From acceptance to the end, in milliseconds.
     total_time: u64,
+    /// The same in seconds, such as `1.5s`.
     total_time_formatted: String,
 }
 
@@ -95,14 +112,20 @@ impl JsonSchema for ResultBody {
 /// The reply of `/queue-stats`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct QueueStats {
+    /// What waits and runs.
     queue_stats: Counts,
+    /// Every submission that was ever accepted.
     submissions: u64,
 }
 
+/// The numbers of the moment.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Counts {
+    /// Submissions in the bounded queue.
     queue_length: usize,
+    /// Jobs that can run at once.
     max_workers: usize,
+    /// Jobs that run.
     running_jobs: usize,
 }
 

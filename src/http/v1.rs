@@ -8,6 +8,7 @@ mod events;
 mod judged;
 pub mod languages;
 mod list;
+mod moment;
 pub mod openapi;
 pub mod problem;
 mod query;

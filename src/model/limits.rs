@@ -84,20 +84,20 @@ impl LimitsPatch {
     }
 }
 
-/// Any of [`Limits`], as a client asks for them, in units fine enough for short programs. What is absent stays the
-/// language's own.
+/// Limits of a step, as a client asks for them, in units fine enough for short programs. What is absent stays the
+/// language's own; how much may be asked for is the operator's affair.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsWanted {
-    /// Wall-clock time, in milliseconds.
+    /// Wall-clock time from the start of the program, in milliseconds.
     pub wall_ms: Option<Number>,
-    /// Processor time, in milliseconds.
+    /// Processor time of all its processes together, in milliseconds.
     pub cpu_ms: Option<Number>,
-    /// Share of one processor, in percent.
+    /// Share of one processor, in percent, measured over a second.
     pub cpu_percent: Option<Number>,
-    /// Memory, in bytes; rounded up to whole pages of 4 096.
+    /// Memory of all its processes together, files in `/tmp` among it, in bytes; rounded up to whole pages of 4 096.
     pub memory_bytes: Option<Number>,
-    /// Processes and threads.
+    /// Processes and threads alive at once.
     pub processes: Option<Number>,
     /// Open files of each process.
     pub open_files: Option<Number>,
@@ -105,7 +105,7 @@ pub struct LimitsWanted {
     pub stack_bytes: Option<Number>,
     /// Largest file, in bytes.
     pub file_bytes: Option<Number>,
-    /// Output, in bytes.
+    /// What is kept of both streams together, in bytes.
     pub output_bytes: Option<Number>,
 }
 

@@ -68,3 +68,13 @@ pub enum Refusal {
     #[error("Shutting down")]
     ShuttingDown,
 }
+
+impl Refusal {
+    /// A field that has too many of something.
+    #[must_use]
+    pub fn too_many(field: impl Into<String>, number: usize, most: usize, what: &str) -> Self {
+        let (field, value) = (field.into(), Some(number.to_string()));
+        let (wrong, remedy) = (format!("it has too many {what}"), format!("give at most {most} {what}"));
+        Self::BadValue { field, value, wrong, remedy }
+    }
+}

@@ -10,6 +10,7 @@ use crate::model::{Call, Calls, Fate, Seen};
 pub struct RefusedCall<'a> {
     /// Its name; where it has none its number, and of another table than the machine's own that table.
     name: &'a str,
+    /// Its number.
     number: Option<i64>,
     /// Where arguments decided: those that the filter looked at.
     arguments: Vec<Argument>,

@@ -2,7 +2,9 @@
 
 mod ceilings;
 mod checker;
+mod checks;
 mod draft;
+pub mod most;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -13,7 +15,7 @@ use super::accounts::Accounts;
 use crate::config::TokenEntry;
 use crate::model::{Invocation, Job, JobId, Limits, LimitsPatch, Owner, Refusal, Run, Streams};
 
-pub use ceilings::Range;
+pub use ceilings::{Range, leasts};
 pub use checker::CheckerDraft;
 pub use draft::{Draft, Program};
 pub use runs::RunDraft;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::decode::Many;
 use super::document::{Head, total};
 use super::judged::Counts;
 use super::openapi::schemas;
@@ -26,18 +27,22 @@ use crate::model::{JobId, Refusal, Submission};
 /// Characters of an id that cannot be one that are repeated.
 const ECHO: usize = 50;
 
+/// Submissions that are read; the setting `http.batch` allows no more.
+pub const MOST: usize = 1000;
+
 /// Several submissions as they are sent.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Batch {
     /// Read one by one, so that one that cannot be read keeps no other from being accepted.
-    submissions: Vec<Box<RawValue>>,
+    submissions: Many<Box<RawValue>, MOST>,
 }
 
 /// The reply to a batch: an answer for each, in order.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "BatchAccepted")]
 pub struct Accepted<'a> {
+    /// What became of each.
     submissions: Vec<Answer<'a>>,
 }
 
@@ -45,6 +50,7 @@ pub struct Accepted<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "BatchShown")]
 pub struct Shown<'a> {
+    /// How each stands.
     submissions: Vec<Known<'a>>,
 }
 
@@ -67,7 +73,12 @@ struct Answer<'a> {
 #[schemars(rename = "BatchOne")]
 enum Known<'a> {
     Here(&'a Summary),
-    Not { id: String, problem: problem::Document<'a> },
+    Not {
+        /// What was asked for, cut where it is long.
+        id: String,
+        /// Why it cannot be told.
+        problem: problem::Document<'a>,
+    },
 }
 
 /// A submission without its steps; the members are those of the whole document.
@@ -75,16 +86,24 @@ enum Known<'a> {
 struct Summary {
     #[serde(flatten)]
     head: Head<'static>,
+    /// How it ended, in one word; null until then.
     #[schemars(schema_with = "schemas::verdict_or_null")]
     verdict: Option<&'static str>,
+    /// The limit behind the verdict.
     limit: Option<&'static str>,
+    /// With `internal_error`: what went wrong with the service, or with the client's checker.
     error: Option<String>,
+    /// Wall-clock time of all steps together, in microseconds.
     wall_us: Option<u64>,
+    /// Processor time of all steps together, in microseconds.
     cpu_us: Option<u64>,
+    /// The most memory that one step held.
     memory_bytes: Option<u64>,
-    /// How many of its tests; null where it has none.
+    /// Tests that are accepted; null where it has none.
     passed: Option<usize>,
+    /// Tests that are not.
     failed: Option<usize>,
+    /// Tests that did not take place.
     not_run: Option<usize>,
 }
 
@@ -102,6 +121,7 @@ pub async fn submit(client: &Client, request: Request<Incoming>) -> Result<Reply
     let key = key::of(&head.headers, &body)?;
     let Batch { submissions } = decode::parse(&body)?;
     drop(body);
+    let submissions = submissions.all("submissions", "submissions")?;
     bounded("submissions", submissions.len(), edge.http.batch)?;
     let mut answers: Vec<Result<JobId, Problem>> = Vec::with_capacity(submissions.len());
     let (mut drafts, mut places) = (Vec::new(), Vec::new());

@@ -1,6 +1,7 @@
 //! The body of `POST /v1/submissions`, read strictly: unknown fields and fields given twice are refused, and whatever is
 //! wrong is told with the path of its field.
 
+mod many;
 mod runs;
 
 use std::fmt;
@@ -14,10 +15,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::error::Category;
 
-use self::runs::{How, Said, Tests};
+pub use self::many::{Many, Pairs};
+use self::runs::{How, Said, TESTS, Test};
 use crate::http::problem::Problem;
 use crate::model::{Invocation, LimitsWanted, Refusal, SourceFile, Streams};
-use crate::service::{Draft, Program};
+use crate::service::{Draft, Program, most};
 
 /// Characters of the parser's own words that are passed on: they may repeat a value.
 const WORDS: usize = 300;
@@ -26,28 +28,55 @@ const WORDS: usize = 300;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Submission {
+    /// The name of a language, as `GET /v1/languages` has it.
     language: String,
+    /// The program, in one piece.
+    #[schemars(extend("minLength" = 1))]
     source: Option<String>,
-    files: Option<Pairs<Content>>,
+    /// In place of `source`: the program's files, by their paths below `/code`.
+    #[schemars(extend("minProperties" = 1))]
+    files: Option<Files>,
+    /// Which of `files` the program begins with; with one alone it is that one.
+    #[schemars(extend("maxLength" = most::PATH))]
     entry: Option<String>,
+    /// Standard input; empty without it.
     stdin: Option<Content>,
-    args: Option<Vec<String>>,
-    env: Option<Pairs<String>>,
+    /// Arguments of the program.
+    args: Option<Args>,
+    /// Variables of the environment of its runs, by name.
+    env: Option<Pairs<String, { most::VARIABLES }>>,
+    /// Limits of its steps, within the operator's ceilings.
     limits: Option<Object<StepLimits>>,
+    /// How the output of its runs is kept; `separate` without it.
     streams: Option<Streams>,
+    /// What standard output has to be.
     expected: Option<Content>,
+    /// What counts as that; `trailing` without it.
     compare: Option<How>,
-    tests: Option<Tests>,
+    /// In place of `stdin` and `expected`: runs of the program, which is compiled once.
+    #[schemars(extend("minItems" = 1))]
+    tests: Option<Many<Object<Test>, TESTS>>,
+    /// Whether nothing more is run after the first test that is not accepted.
     stop_on_failure: Option<bool>,
-    collect: Option<Vec<String>>,
+    /// Files that come back with the result of each run, by their paths below `/tmp`.
+    collect: Option<Many<String, { most::COLLECTED }>>,
+    /// Whether the report is to name the system calls that runs are refused.
     diagnose: Option<bool>,
 }
+
+/// The files of a program, by path.
+type Files = Pairs<Content, { most::FILES }>;
+
+/// Words of a command line.
+type Args = Many<String, { most::ARGUMENTS }>;
 
 /// Limits of both steps.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct StepLimits {
+    /// Of the compile step.
     compile: Option<Object<LimitsWanted>>,
+    /// Of each run.
     run: Option<Object<LimitsWanted>>,
 }
 
@@ -63,7 +92,9 @@ fn complete(submission: Submission) -> Result<Draft, Refusal> {
     let Submission { language, source, files, entry, stdin, args, env, limits, streams, .. } = submission;
     let Submission { expected, compare, tests, stop_on_failure, collect, diagnose, .. } = submission;
     let program = program("", source, files, entry)?;
-    let env = env.map(|Pairs(env)| env).unwrap_or_default();
+    let args = args.map_or(Ok(Vec::new()), |args| args.all("args", "arguments"))?;
+    let env = env.map_or(Ok(Vec::new()), |env| env.all("env", "variables"))?;
+    let collect = collect.map_or(Ok(Vec::new()), |collect| collect.all("collect", "paths"))?;
     let StepLimits { compile, run } = limits.map(|Object(limits)| limits).unwrap_or_default();
     let streams = streams.unwrap_or(Streams::Separate);
     let runs::Runs { runs, several, checker } =
@@ -73,11 +104,11 @@ fn complete(submission: Submission) -> Result<Draft, Refusal> {
         program,
         runs,
         several,
-        invocation: Invocation { args: args.unwrap_or_default(), env },
+        invocation: Invocation { args, env },
         compile: compile.map(|Object(wanted)| wanted),
         run: run.map(|Object(wanted)| wanted),
         streams,
-        collect: collect.unwrap_or_default(),
+        collect,
         checker,
         diagnose: diagnose.unwrap_or_default(),
     })
@@ -87,7 +118,7 @@ fn complete(submission: Submission) -> Result<Draft, Refusal> {
 fn program(
     above: &str,
     source: Option<String>,
-    files: Option<Pairs<Content>>,
+    files: Option<Files>,
     entry: Option<String>,
 ) -> Result<Program, Refusal> {
     match (source, files) {
@@ -102,8 +133,11 @@ fn program(
             Err(bad(&format!("{above}entry"), "it names one of `files`, which are not there", "leave it out"))
         }
         (Some(source), None) => Ok(Program::Source(source)),
-        (None, Some(Pairs(files))) => {
-            let files = files.into_iter().map(|(path, Content(bytes))| SourceFile { path, bytes });
+        (None, Some(files)) => {
+            let files = files
+                .all(&format!("{above}files"), "files")?
+                .into_iter()
+                .map(|(path, Content(bytes))| SourceFile { path, bytes });
             Ok(Program::Files(files.collect(), entry))
         }
     }
@@ -149,7 +183,9 @@ fn invalid(field: &str, error: &serde_json::Error) -> Problem {
         Category::Data => "give it a value of the kind that was expected",
         _ => "send one JSON value (RFC 8259) in UTF-8; what is no text goes into {\"base64\": \"…\"}",
     };
-    Problem::Invalid { field: field.to_owned(), detail, remedy: remedy.to_owned() }
+    // A name of the client's own may be in it, of any length.
+    let field = field.chars().take(WORDS).collect();
+    Problem::Invalid { field, detail, remedy: remedy.to_owned() }
 }
 
 /// An object with the fields of `T`; what serde derives would take an array of their values too.
@@ -211,32 +247,6 @@ impl<'de> Deserialize<'de> for Content {
             }
         }
         json.deserialize_any(Either)
-    }
-}
-
-/// An object whose keys are not ours, in their order and with those that come twice.
-#[derive(Debug)]
-pub struct Pairs<T>(Vec<(String, T)>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = Pairs<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<T>, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        json.deserialize_map(Entries(PhantomData))
     }
 }
 
@@ -311,7 +321,11 @@ mod tests {
             assert_eq!(found, field, "{body}: {detail}");
             assert!(detail.contains(word), "{body}: {detail}");
         }
-        let long = format!(r#"{{"language":"c","source":"x","args":"{}"}}"#, "y".repeat(10_000));
-        assert!(problem(&long).1.len() <= 2 * WORDS);
+        let long = "y".repeat(10_000);
+        for body in [r#""args":"LONG""#, r#""LONG":1"#, r#""env":{"LONG":1}"#, r#""limits":{"LONG":1}"#] {
+            let (field, detail) =
+                problem(&format!(r#"{{"language":"c","source":"x",{}}}"#, body.replace("LONG", &long)));
+            assert!(field.len() <= 2 * WORDS && detail.len() <= 2 * WORDS, "{body}");
+        }
     }
 }

@@ -3,16 +3,13 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
-use time::OffsetDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 use uuid::Uuid;
 
 use super::judged::{self, Ran, Tests};
+use super::moment::{microseconds, moment};
 use super::openapi::schemas;
 use super::verdict::{self, ending};
 use crate::http::printed::{Printed, Step as At, Stream, kept};
@@ -26,20 +23,26 @@ use crate::report::bounds;
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Listed")]
 pub struct Head<'a> {
+    /// Its name.
     #[schemars(schema_with = "schemas::id_of")]
     id: JobId,
+    /// Where it stands; `completed` is accepted.
     #[schemars(schema_with = "schemas::status")]
     status: &'static str,
+    /// The language that it was accepted with.
     language: Cow<'a, str>,
+    /// When it was accepted.
     #[schemars(schema_with = "schemas::moment")]
     queued_at: String,
+    /// When a worker took it.
     #[schemars(schema_with = "schemas::moment_or_null")]
     started_at: Option<String>,
+    /// When it ended.
     #[schemars(schema_with = "schemas::moment_or_null")]
     ended_at: Option<String>,
-    /// From acceptance to the start of work, or to the end where there was none.
+    /// From acceptance to the start of work, or to the end where there was none, in microseconds.
     queue_us: Option<u64>,
-    /// From the start of work to the end: containers, compilation and all.
+    /// From the start of work to the end, containers, compilation and all, in microseconds.
     run_us: Option<u64>,
 }
 
@@ -79,54 +82,79 @@ pub struct Document<'a> {
 /// What is known once it has ended.
 #[derive(Debug, Serialize, JsonSchema)]
 struct End<'a> {
+    /// How it ended, in one word.
     #[schemars(schema_with = "schemas::verdict")]
     verdict: &'static str,
     /// The limit behind the verdict.
     limit: Option<&'static str>,
-    /// What went wrong with the service, or with the client's checker.
+    /// With `internal_error`: what went wrong with the service, or with the client's checker.
     error: Option<String>,
-    /// All steps together; memory is that of the step that held most.
+    /// Wall-clock time of all steps together, in microseconds.
     wall_us: Option<u64>,
+    /// Processor time of all steps together, in microseconds.
     cpu_us: Option<u64>,
+    /// The most memory that one step held.
     memory_bytes: Option<u64>,
+    /// How the output of its runs was kept.
     streams: Option<Streams>,
+    /// The OCI runtime, in its own words; null where nothing was carried out.
     runtime: Option<&'a str>,
+    /// What its steps ran in; null where nothing was carried out.
     image: Option<Image<'a>>,
+    /// The compile step; null where there was none.
     compile: Option<Step>,
+    /// The run; null where there was none, and where the client gave tests.
     run: Option<Ran<'a>>,
     /// In place of `run`, where the client gave tests.
     #[serde(flatten)]
     tests: Option<Tests<'a>>,
 }
 
+/// An image.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ImageOf")]
 struct Image<'a> {
+    /// Its name.
     name: &'a str,
+    /// The digest of its recipe and content.
     digest: &'a str,
 }
 
 /// One step.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Step {
+    /// How it ended, in one word.
     #[schemars(schema_with = "schemas::verdict")]
     verdict: &'static str,
+    /// The limit behind the verdict.
     limit: Option<&'static str>,
+    /// The exit status of its process; null where a signal, the service or the limit of memory ended it.
     exit_status: Option<u8>,
+    /// The name of the signal that ended its process.
     signal: Option<String>,
+    /// What it printed on standard output, as far as it is kept; of merged streams all that it printed.
     #[schemars(with = "String")]
     stdout: Slot,
+    /// How that stands there.
     stdout_encoding: Encoding,
+    /// Whether it printed more there than is kept.
     stdout_truncated: bool,
+    /// What it printed on standard error, as far as it is kept.
     #[schemars(with = "String")]
     stderr: Slot,
+    /// How that stands there.
     stderr_encoding: Encoding,
+    /// Whether it printed more there than is kept.
     stderr_truncated: bool,
     /// Bytes printed, kept or not.
     output_bytes: u64,
+    /// Its wall-clock time, in microseconds.
     wall_us: Option<u64>,
+    /// Its processor time, in microseconds.
     cpu_us: Option<u64>,
+    /// The most memory that it held.
     memory_bytes: Option<u64>,
+    /// What became of each limit.
     limits: Limits,
     /// Limits that can be passed on this machine.
     not_enforced: Vec<&'static str>,
@@ -145,16 +173,27 @@ pub enum Encoding {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "StepLimitsInForce")]
 struct Limits {
+    /// Wall-clock time from the start of the program.
     wall_ms: Limit,
+    /// Processor time of all its processes together.
     cpu_ms: Limit,
+    /// Share of one processor; used is the average over the step. Null where it is not held to one.
     cpu_percent: Option<Limit>,
+    /// Memory of all its processes together.
     memory_bytes: Limit,
+    /// Processes and threads alive at once.
     processes: Limit,
+    /// Open files of each process.
     open_files: Limit,
+    /// Stack of the main thread.
     stack_bytes: Limit,
+    /// Largest file.
     file_bytes: Limit,
+    /// What is kept of both streams together; used is what was printed.
     output_bytes: Limit,
+    /// Size of `/tmp`.
     tmp_bytes: Limit,
+    /// Inodes of `/tmp`.
     tmp_inodes: Limit,
 }
 
@@ -162,9 +201,13 @@ struct Limits {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LimitInForce")]
 struct Limit {
+    /// What was allowed.
     limit: u64,
+    /// What was used, at its highest.
     used: Option<u64>,
+    /// Who saw to it.
     enforced_by: Enforcer,
+    /// Whether it ended the step, refused it something or held it back.
     fired: Option<bool>,
 }
 
@@ -334,34 +377,4 @@ fn limits(bounds: &Bounds, took: Option<Elapsed>) -> Limits {
 fn limit<T>(bound: Bound<T>, number: impl Fn(T) -> u64) -> Limit {
     let Bound { bound, used, enforced_by, fired } = bound;
     Limit { limit: number(bound), used: used.map(number), enforced_by, fired }
-}
-
-const MOMENT: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-
-/// RFC 3339, UTC, microseconds.
-pub fn moment(time: SystemTime) -> String {
-    // Only a year beyond 9999 cannot be shown so.
-    OffsetDateTime::from(time).format(MOMENT).unwrap_or_default()
-}
-
-/// Between two moments as they are shown, so that who subtracts these has the same.
-fn microseconds(from: SystemTime, to: SystemTime) -> u64 {
-    let [from, to] = [from, to].map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros());
-    u64::try_from(to.saturating_sub(from)).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn a_span_is_the_difference_of_the_moments_that_are_shown() {
-        let at = |nanos: u64| UNIX_EPOCH + Duration::from_nanos(1_774_449_000_000_000_000 + nanos);
-        let (from, to) = (at(1_999), at(3_001));
-        assert!(moment(from).ends_with(".000001Z") && moment(to).ends_with(".000003Z"));
-        assert_eq!((microseconds(from, to), microseconds(to, from)), (2, 0));
-    }
 }

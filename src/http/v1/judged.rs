@@ -14,6 +14,7 @@ use crate::report::{RefusedCall, refused};
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TestsShown")]
 pub struct Tests<'a> {
+    /// Each of them, in their order.
     tests: Vec<Test<'a>>,
     #[serde(flatten)]
     counts: Counts,
@@ -23,8 +24,11 @@ pub struct Tests<'a> {
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TestCounts")]
 pub struct Counts {
+    /// Tests that are accepted.
     pub passed: usize,
+    /// Tests that are not.
     pub failed: usize,
+    /// Tests that did not take place.
     pub not_run: usize,
 }
 
@@ -42,6 +46,7 @@ impl Counts {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "TestShown")]
 struct Test<'a> {
+    /// The client's name for it.
     name: Option<&'a str>,
     #[serde(flatten)]
     run: Run<'a>,
@@ -53,8 +58,10 @@ struct Test<'a> {
 enum Run<'a> {
     Done(Box<Ran<'a>>),
     Not {
+        /// It did not take place.
         #[schemars(schema_with = "schemas::not_run")]
         verdict: &'static str,
+        /// Always null.
         limit: Option<&'static str>,
     },
 }
@@ -94,11 +101,16 @@ impl<'a> Refused<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "CollectedFile")]
 struct File<'a> {
+    /// As it was asked for, below `/tmp`.
     path: &'a str,
+    /// What is in it, as far as it is kept.
     #[schemars(with = "Option<String>")]
     content: Option<Slot>,
+    /// How that stands there.
     encoding: Option<Encoding>,
+    /// How long it is.
     size_bytes: Option<u64>,
+    /// Whether more is in it than is kept.
     truncated: bool,
     /// Why there is no content.
     missing: Option<NotCollected>,

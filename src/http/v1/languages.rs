@@ -17,6 +17,7 @@ use crate::service::{Admission, Range};
 /// The reply.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Languages<'a> {
+    /// Each of them, by name.
     languages: Vec<Language<'a>>,
 }
 
@@ -36,7 +37,9 @@ struct Language<'a> {
     extensions: &'a [String],
     /// Whether there is a compile step.
     compiled: bool,
+    /// What its steps have and may be asked for.
     limits: Steps,
+    /// What its programs run in.
     image: Image<'a>,
     /// A program that works; null where its file has none.
     example: Option<&'a Example>,
@@ -46,7 +49,9 @@ struct Language<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Package")]
 struct Origin<'a> {
+    /// Its name.
     name: &'a str,
+    /// Its version, with what Debian adds.
     version: &'a str,
 }
 
@@ -56,6 +61,7 @@ struct Origin<'a> {
 struct Steps {
     /// Null where there is no compile step.
     compile: Option<BTreeMap<&'static str, Bounds>>,
+    /// Of each run.
     run: BTreeMap<&'static str, Bounds>,
 }
 
@@ -65,7 +71,9 @@ struct Steps {
 struct Bounds {
     /// Null where the step is not held to it.
     default: Option<u64>,
+    /// The least that may be asked for.
     least: u64,
+    /// The most; that of a token may be lower.
     most: u64,
 }
 
@@ -73,7 +81,9 @@ struct Bounds {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LanguageImage")]
 struct Image<'a> {
+    /// Its name.
     name: &'a str,
+    /// The digest of its content; null where it is not there.
     digest: Option<String>,
 }
 

@@ -16,15 +16,17 @@ use crate::model::State;
 use crate::store::Place;
 use crate::telemetry::{Tag, chain};
 
-/// Submissions of a page: where nothing is said, and at most.
+/// Submissions of a page where nothing is said.
 const USUAL: usize = 20;
-const MOST: usize = 100;
+/// And at most.
+pub const MOST: usize = 100;
 
 /// A page.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Page<'a> {
+    /// The newest first.
     submissions: Vec<Head<'a>>,
-    /// The `cursor` of the next page.
+    /// The `cursor` of the next page; null on the last one.
     next: Option<String>,
 }
 

@@ -67,7 +67,7 @@ fn shown(operation: &Operation, schemas: &mut Schemas) -> Value {
     if !parameters.is_empty() {
         shown["parameters"] = parameters.into();
     }
-    if operation.is_v1() || operation.tag == "monaco" {
+    if operation.is_v1() || operation.tag == "monaco" || operation.problems.contains(&"no_token") {
         // Nobody is asked for one where the operator has given out none.
         shown["security"] = json!([{}, {"token": []}]);
     }
@@ -111,6 +111,7 @@ fn refusal(status: u16, kinds: &[(&'static str, &'static str)], documents: bool,
     let mut answer = json!({"description": titles.join("; ") + "."});
     answer["content"] = if documents {
         let types: Vec<_> = kinds.iter().map(|(kind, _)| problem::urn(kind)).collect();
+        // Both are described where the whole is.
         let own = json!({"properties": {"type": {"enum": types}, "status": {"const": status}}});
         json!({"application/problem+json": {"schema": {"allOf": [schemas.problem(), own]}}})
     } else {
@@ -176,6 +177,64 @@ mod tests {
                 .collect();
             known.sort();
             assert_eq!(item.as_object().unwrap().keys().cloned().collect::<Vec<_>>(), known, "{path}");
+        }
+    }
+
+    /// Calls `see` with every object of JSON in it and its place.
+    fn each(value: &Value, place: &str, see: &mut impl FnMut(&Value, &str)) {
+        see(value, place);
+        let parts: Vec<(String, &Value)> = match value {
+            Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), value)).collect(),
+            Value::Array(all) => all.iter().enumerate().map(|(at, value)| (at.to_string(), value)).collect(),
+            _ => return,
+        };
+        for (name, value) in parts {
+            each(value, &format!("{place}/{name}"), see);
+        }
+    }
+
+    #[test]
+    fn everything_has_its_description() {
+        let mut seen = 0;
+        each(&document(), "", &mut |value, place| {
+            let described = |value: &Value| value["description"].as_str().is_some_and(|text| !text.is_empty());
+            let Some(properties) = value["properties"].as_object().filter(|_| !place.ends_with("/allOf/1")) else {
+                return;
+            };
+            for (name, property) in properties {
+                // The one member of a variant is what the variant says.
+                let alone = properties.len() == 1 && described(value);
+                assert!(alone || described(property), "{place}/properties/{name}: {property}");
+                seen += 1;
+            }
+        });
+        assert!(seen > 150, "{seen}");
+        // Neither a link that leads somewhere in the code alone, nor one to a type.
+        assert!(!text().contains("[`") && !text().contains("::"), "a link of the code's own");
+    }
+
+    /// What is refused in any case is said to be.
+    #[test]
+    fn bounds_that_no_operator_sets_are_described() {
+        let document = document();
+        for (place, bound) in [
+            ("Submission/properties/files/maxProperties", 256),
+            ("Submission/properties/args/maxItems", 256),
+            ("Submission/properties/env/maxProperties", 128),
+            ("Submission/properties/collect/maxItems", 64),
+            ("Submission/properties/source/minLength", 1),
+            ("Test/properties/name/maxLength", 256),
+            ("Submission/properties/tests/maxItems", 10_000),
+            ("LimitsWanted/properties/memory_bytes/minimum", 16 << 20),
+            ("LimitsWanted/properties/output_bytes/minimum", 0),
+        ] {
+            assert_eq!(document.pointer(&format!("/components/schemas/{place}")), Some(&json!(bound)), "{place}");
+        }
+        let guarded = |path: &str| document["paths"][path]["get"]["security"] == json!([{}, {"token": []}]);
+        for (path, wants) in
+            [("/metrics", true), ("/status", true), ("/v1/languages", true), ("/healthz", false), ("/", false)]
+        {
+            assert_eq!(guarded(path), wants, "{path}");
         }
     }
 

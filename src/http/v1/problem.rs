@@ -17,18 +17,28 @@ use crate::telemetry::escaped;
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub struct Document<'a> {
+    /// The kind of problem, as a URN.
     r#type: String,
+    /// The same in words.
     title: &'static str,
+    /// The status of the answer; in a batch what it would have been.
+    #[schemars(extend("minimum" = 400, "maximum" = 599))]
     status: u16,
+    /// What is wrong this time.
     detail: String,
+    /// With what: the path of a field, `?` and the name of a parameter, or the name of a header.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// What that is, as text, cut where it is long.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
+    /// The least that it may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     least: Option<Number>,
+    /// The most that it may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     ceiling: Option<Number>,
+    /// What to do.
     remedy: String,
 }
 

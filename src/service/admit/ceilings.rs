@@ -109,6 +109,11 @@ pub struct Range {
     pub most: u64,
 }
 
+/// The least of each limit that may be asked for, by its name on the wire. Ceilings are the operator's.
+pub fn leasts() -> impl Iterator<Item = (&'static str, u64)> {
+    ROWS.iter().map(|row| (row.name, row.least))
+}
+
 /// Every limit of a step whose own are `own`.
 pub(super) fn ranges(own: &Limits, ceilings: &LimitsPatch) -> Vec<Range> {
     let ceilings = ceilings.apply(own);

@@ -1,6 +1,7 @@
 //! From what a client says of its checker to one that can be compiled and run.
 
-use super::draft::{bad, taken};
+use super::checks::{bad, member};
+use super::draft::taken;
 use super::{Admission, Program, StepPatches, ceilings};
 use crate::model::{CHECKED, Checker, LimitsWanted, Refusal};
 
@@ -35,7 +36,7 @@ impl Admission {
         let own = |path: &&String| CHECKED.contains(&path.split('/').next().unwrap_or_default());
         if let Some(path) = paths.clone().find(own) {
             let wrong = format!("the checker finds {} there", CHECKED.join(", "));
-            return Err(bad(format!("{PATH}files[{path:?}]"), Some(path), wrong, "give it another name"));
+            return Err(bad(member(&format!("{PATH}files"), path), Some(path), wrong, "give it another name"));
         }
         let path = |step: &str| format!("{PATH}limits.{step}");
         let compile = match (compile, own_compile) {

@@ -1,33 +1,10 @@
 //! A submission of the second kind of route: what a client may say about a job, before it is known whether it may.
 
-use std::collections::BTreeSet;
-
+use super::checks::{bad, check_args, check_collect, check_env, check_paths, member};
 use super::{Admission, CheckerDraft, RunDraft, ceilings};
 use crate::model::{
     Invocation, Job, JobId, LimitsPatch, LimitsWanted, Owner, Project, Refusal, Several, SourceFile, Streams, Watched,
 };
-
-/// Files of one program.
-const FILES: usize = 256;
-/// A file's path, in bytes; within what `/code` and every language's commands leave of a path (PATH_MAX).
-const PATH: usize = 512;
-/// Paths of all files together, in bytes: they are words of a command line.
-const PATHS: usize = 32 << 10;
-/// Names in one path.
-const DEPTH: usize = 16;
-/// The longest name of a file on Linux (path_resolution(7), NAME_MAX).
-const NAME: usize = 255;
-/// Arguments.
-const ARGUMENTS: usize = 256;
-/// Arguments together, and the environment together, in bytes: with a program of 128 KiB as an argument beside them they
-/// fit into what a container takes (`rootfs-build/init/init.rs`).
-const WORDS: usize = 32 << 10;
-/// Files that are given back of each run.
-const COLLECTED: usize = 64;
-/// What a path has to be.
-const NAMES: &str = "names between slashes, without `.`, `..` and control characters";
-/// Variables of the environment.
-const VARIABLES: usize = 128;
 
 /// What a client sent, decoded.
 #[derive(Clone, Debug)]
@@ -115,22 +92,6 @@ impl Admission {
     }
 }
 
-/// A field with a value that it cannot have: which value, where it can be shown, what is wrong with it, and what to do.
-pub(super) fn bad(
-    field: impl Into<String>,
-    value: Option<&str>,
-    wrong: impl Into<String>,
-    remedy: impl Into<String>,
-) -> Refusal {
-    let (field, value) = (field.into(), value.map(str::to_owned));
-    Refusal::BadValue { field, value, wrong: wrong.into(), remedy: remedy.into() }
-}
-
-/// The same of a list that is too long.
-pub(super) fn too_many(field: impl Into<String>, number: usize, most: usize, what: &str) -> Refusal {
-    bad(field, Some(&number.to_string()), format!("it has too many {what}"), format!("give at most {most} {what}"))
-}
-
 /// The program's text, and where everything lies of one in several files; its fields are below `path`. `kinds` are the
 /// extensions of which the file that it begins with has to have one; any will do where there are none.
 pub(super) fn taken(program: Program, path: &str, kinds: &[String]) -> Result<(String, Option<Project>), Refusal> {
@@ -174,121 +135,15 @@ fn project(
     let first = files.swap_remove(at);
     let Ok(source) = String::from_utf8(first.bytes) else {
         let wrong = "the file that the program begins with is not UTF-8";
-        return Err(bad(format!("{above}files[{entry:?}]"), None, wrong, "encode it in UTF-8"));
+        return Err(bad(member(&format!("{above}files"), &entry), None, wrong, "encode it in UTF-8"));
     };
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok((source, Project { entry, files }))
 }
 
-fn check_paths(files: &[SourceFile], above: &str) -> Result<(), Refusal> {
-    let refuse =
-        |path: &str, wrong: &str, remedy: &str| Err(bad(format!("{above}files[{path:?}]"), Some(path), wrong, remedy));
-    if files.is_empty() {
-        return Err(bad(format!("{above}files"), Some("{}"), "it is empty", "give at least one file, or `source`"));
-    }
-    if files.len() > FILES {
-        return Err(too_many(format!("{above}files"), files.len(), FILES, "files"));
-    }
-    let mut taken = BTreeSet::new();
-    for SourceFile { path, .. } in files {
-        if !is_plain(path) {
-            return refuse(path, "it is no path below /code", &format!("give one: {NAMES}"));
-        }
-        if path.len() > PATH || path.split('/').count() > DEPTH {
-            let remedy = format!("give one of at most {PATH} bytes and {DEPTH} names");
-            return refuse(path, "the path is too long", &remedy);
-        }
-        if !taken.insert(path.as_str()) {
-            return refuse(path, "the path comes twice", "give it once");
-        }
-    }
-    let inside = |path: &&str| path.match_indices('/').any(|(at, _)| taken.contains(&path[..at]));
-    if let Some(path) = taken.iter().find(|path| inside(path)) {
-        let wrong = "another path is a file where this one needs a directory";
-        return refuse(path, wrong, "give one of them another name");
-    }
-    let all: usize = taken.iter().map(|path| path.len()).sum();
-    if all > PATHS {
-        let remedy = format!("give paths of at most {PATHS} bytes together");
-        return Err(bad(format!("{above}files"), Some(&all.to_string()), "the paths together are too long", remedy));
-    }
-    Ok(())
-}
-
-/// Paths below `/tmp`, to be opened beneath it.
-fn check_collect(paths: &[String]) -> Result<(), Refusal> {
-    if paths.len() > COLLECTED {
-        return Err(too_many("collect", paths.len(), COLLECTED, "paths"));
-    }
-    let mut taken = BTreeSet::new();
-    for (number, path) in paths.iter().enumerate() {
-        let field = format!("collect[{number}]");
-        if !is_plain(path) || path.len() > PATH {
-            let remedy = format!("give one of at most {PATH} bytes, such as dir/out.txt: {NAMES}");
-            return Err(bad(field, Some(path), "it is no path below /tmp", remedy));
-        }
-        if !taken.insert(path) {
-            return Err(bad(field, Some(path), "the path comes twice", "give it once"));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a path has names between slashes alone.
-fn is_plain(path: &str) -> bool {
-    let plain = |name: &str| !name.is_empty() && name != "." && name != ".." && name.len() <= NAME;
-    path.split('/').all(plain) && !path.chars().any(char::is_control)
-}
-
-/// What a command line can hold (execve(2)): no NUL, a bounded size.
-pub(super) fn check_args(path: &str, args: &[String]) -> Result<(), Refusal> {
-    if args.len() > ARGUMENTS {
-        return Err(too_many(path, args.len(), ARGUMENTS, "arguments"));
-    }
-    if let Some(at) = args.iter().position(|word| word.contains('\0')) {
-        return Err(bad(
-            format!("{path}[{at}]"),
-            Some(&args[at]),
-            "an argument cannot contain a NUL",
-            "leave the NUL out",
-        ));
-    }
-    check_size(path, args.iter().map(|word| word.len() + 1).sum())
-}
-
-/// The same of an environment.
-fn check_env(env: &[(String, String)]) -> Result<(), Refusal> {
-    if env.len() > VARIABLES {
-        return Err(too_many("env", env.len(), VARIABLES, "variables"));
-    }
-    let mut taken = BTreeSet::new();
-    for (name, value) in env {
-        let field = || format!("env[{name:?}]");
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            let remedy = "give one of ASCII letters, digits and _, no digit first";
-            return Err(bad(field(), Some(name), "it is no name of a variable", remedy));
-        }
-        if value.contains('\0') {
-            return Err(bad(field(), Some(value), "a value cannot contain a NUL", "leave the NUL out"));
-        }
-        if !taken.insert(name) {
-            return Err(bad(field(), Some(value), "the variable comes twice", "give it once"));
-        }
-    }
-    check_size("env", env.iter().map(|(name, value)| name.len() + value.len() + 2).sum())
-}
-
-fn check_size(path: &str, size: usize) -> Result<(), Refusal> {
-    if size <= WORDS {
-        return Ok(());
-    }
-    let remedy = format!("give at most {WORDS} bytes together");
-    Err(bad(path, Some(&size.to_string()), "all of it together is too long", remedy))
-}
-
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::most::WORDS;
     use super::super::tests::admission;
     use super::*;
 
@@ -354,6 +209,9 @@ pub(super) mod tests {
         for paths in [&["a", "a"][..], &["a", "a/b"], &["a", "a-b", "a/b/c"]] {
             assert!(refused(files(paths, Some("a"))).0.starts_with("files["));
         }
+        // A name of the client's own is not repeated at any length.
+        let (field, _) = refused(files(&["ok.c", &"y".repeat(100_000)], Some("ok.c")));
+        assert!(field.starts_with("files[\"yyy") && field.ends_with("…\"]") && field.len() < 200, "{}", field.len());
         for entry in [None, Some("x"), Some("/code/a.c")] {
             assert_eq!(refused(files(&["a.c", "b.c"], entry)).0, "entry");
         }

@@ -1,11 +1,9 @@
 //! From what a client says of each run to the run: its limits within the ceilings, its words within their bounds.
 
-use super::draft::{bad, check_args, too_many};
+use super::checks::{bad, check_args};
+use super::most::TEST_NAME;
 use super::{Admission, ceilings};
 use crate::model::{Compare, Expected, Limits, LimitsPatch, LimitsWanted, Refusal, Run, Test};
-
-/// The longest name of a test, in bytes.
-const NAME: usize = 256;
 
 /// What a client sent of one run, decoded.
 #[derive(Clone, Debug, Default)]
@@ -42,13 +40,13 @@ impl Admission {
             return Err(bad("tests", Some("[]"), "it is empty", "give at least one test, or leave it out"));
         }
         if drafts.len() > self.tests {
-            return Err(too_many("tests", drafts.len(), self.tests, "tests"));
+            return Err(Refusal::too_many("tests", drafts.len(), self.tests, "tests"));
         }
         let runs = drafts.into_iter().enumerate().map(|(number, draft)| {
             let path = if tests { format!("tests[{number}].") } else { String::new() };
             let RunDraft { name, stdin, args, expected, compare, checked, limits } = draft;
-            if let Some(name) = name.as_ref().filter(|name| name.len() > NAME) {
-                let remedy = format!("give one of at most {NAME} bytes");
+            if let Some(name) = name.as_ref().filter(|name| name.len() > TEST_NAME) {
+                let remedy = format!("give one of at most {TEST_NAME} bytes");
                 return Err(bad(format!("{path}name"), Some(name), "the name is too long", remedy));
             }
             if let Some(args) = &args {

@@ -4,40 +4,47 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-use super::{Content, Object, Pairs, StepLimits, bad, program};
+use super::{Args, Content, Files, Many, Object, StepLimits, bad, program};
 use crate::model::{Compare, LimitsWanted, Number, Refusal, Several, Streams, Tolerance};
-use crate::service::{CheckerDraft, RunDraft};
+use crate::service::{CheckerDraft, RunDraft, most};
 
-/// Tests that are read at all, so that a body of empty ones does not take many times its size; the setting `tests.most`
-/// allows no more.
-const MOST: usize = 10_000;
+/// Tests that are read; the setting `tests.most` allows no more.
+pub(super) const TESTS: usize = 10_000;
 
 /// One of `tests`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Test {
+pub(super) struct Test {
+    /// A name of the client's own.
+    #[schemars(extend("maxLength" = most::TEST_NAME))]
     name: Option<String>,
+    /// Standard input; empty without it.
     stdin: Option<Content>,
-    args: Option<Vec<String>>,
+    /// Arguments in place of those of the submission.
+    args: Option<Args>,
+    /// What standard output has to be; any will do without it.
     expected: Option<Content>,
+    /// Limits of this run; what is absent is as `limits.run` of the submission has it.
     limits: Option<Object<LimitsWanted>>,
+    /// What counts as the expected output, in place of that of the submission; not a checker.
     compare: Option<How>,
 }
-
-/// All of them.
-#[derive(Debug, JsonSchema)]
-pub(super) struct Tests(Vec<Object<Test>>);
 
 /// When an output is the expected one: a word, or an object with one member.
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 pub(super) enum How {
+    /// Every byte counts.
     Exact,
+    /// White space at the end of lines and empty lines at the end do not count.
     Trailing,
+    /// Only what stands between white space counts.
     Tokens,
+    /// As `tokens`, and numbers may differ by a tolerance.
     Floats(Object<Floats>),
+    /// A program says so.
     Checker(Box<Object<Checker>>),
 }
 
@@ -45,19 +52,30 @@ pub(super) enum How {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Checker {
+    /// The name of a language.
     language: String,
+    /// The program, in one piece.
+    #[schemars(extend("minLength" = 1))]
     source: Option<String>,
-    files: Option<Pairs<Content>>,
+    /// In place of `source`: its files, by their paths below `/code`; none is called `input`, `output` or `answer`.
+    #[schemars(extend("minProperties" = 1))]
+    files: Option<Files>,
+    /// Which of `files` it begins with; with one alone it is that one.
+    #[schemars(extend("maxLength" = most::PATH))]
     entry: Option<String>,
+    /// Limits of its compile step and of each of its runs.
     limits: Option<Object<StepLimits>>,
 }
 
+/// How much two numbers may differ: by one of the two. At least one of them is given.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Floats {
-    #[schemars(with = "Option<f64>")]
+    /// By so much.
+    #[schemars(with = "Option<f64>", extend("minimum" = 0))]
     absolute: Option<Number>,
-    #[schemars(with = "Option<f64>")]
+    /// By so much of the size of the expected number.
+    #[schemars(with = "Option<f64>", extend("minimum" = 0))]
     relative: Option<Number>,
 }
 
@@ -67,7 +85,7 @@ pub(super) struct Said {
     pub(super) stdin: Option<Content>,
     pub(super) expected: Option<Content>,
     pub(super) compare: Option<How>,
-    pub(super) tests: Option<Tests>,
+    pub(super) tests: Option<Many<Object<Test>, TESTS>>,
     pub(super) stop_on_failure: Option<bool>,
     pub(super) streams: Streams,
 }
@@ -99,8 +117,9 @@ pub(super) fn runs(said: Said) -> Result<Runs, Refusal> {
         }
         Some(_) if stdin.is_some() => return Err(bad("stdin", "each of `tests` has its own", "leave it out")),
         Some(_) if expected.is_some() => return Err(bad("expected", "each of `tests` has its own", "leave it out")),
-        Some(Tests(tests)) => {
-            let runs = tests.into_iter().enumerate().map(|(number, Object(test))| test.run(number));
+        Some(tests) => {
+            let runs =
+                tests.all("tests", "tests")?.into_iter().enumerate().map(|(number, Object(test))| test.run(number));
             let several = Several { stop_on_failure: stop_on_failure.unwrap_or_default() };
             (runs.collect::<Result<Vec<_>, _>>()?, Some(several))
         }
@@ -144,6 +163,7 @@ impl Test {
     fn run(self, number: usize) -> Result<RunDraft, Refusal> {
         let Self { name, stdin, args, expected, limits, compare } = self;
         let compare = compare.map(|how| how.compare(&format!("tests[{number}].compare"))).transpose()?;
+        let args = args.map(|args| args.all(&format!("tests[{number}].args"), "arguments")).transpose()?;
         Ok(RunDraft {
             name,
             stdin: stdin.map(|Content(bytes)| bytes).unwrap_or_default(),
@@ -236,31 +256,6 @@ impl<'de> Deserialize<'de> for How {
             }
         }
         json.deserialize_any(Form)
-    }
-}
-
-impl<'de> Deserialize<'de> for Tests {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Bounded;
-        impl<'de> Visitor<'de> for Bounded {
-            type Value = Tests;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Tests, A::Error> {
-                let mut tests = Vec::new();
-                while let Some(test) = array.next_element()? {
-                    if tests.len() == MOST {
-                        return Err(A::Error::custom(format!("more than {MOST} tests")));
-                    }
-                    tests.push(test);
-                }
-                Ok(Tests(tests))
-            }
-        }
-        json.deserialize_seq(Bounded)
     }
 }
 
@@ -366,10 +361,10 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_empty_tests_is_not_read_to_its_end() {
+    fn of_a_body_of_empty_tests_no_more_is_kept_than_there_may_be() {
         let many = |number: usize| format!(r#""tests":[{}]"#, vec!["{}"; number].join(","));
-        assert_eq!(read(&many(MOST)).0.len(), MOST);
-        let (field, detail) = problem(&body(&many(MOST + 1)));
-        assert!(field.starts_with("tests") && detail.contains("more than 10000 tests"), "{field}: {detail}");
+        assert_eq!(read(&many(TESTS)).0.len(), TESTS);
+        let (field, detail) = problem(&body(&many(TESTS + 1)));
+        assert!(field == "tests" && detail.contains("at most 10000 tests"), "{field}: {detail}");
     }
 }

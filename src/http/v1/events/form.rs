@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::position::{News, Position};
 use crate::http::reply;
-use crate::http::v1::document::{self, Encoding, moment};
+use crate::http::v1::document::{self, Encoding};
+use crate::http::v1::moment::moment;
 use crate::http::v1::{PREFIX, verdict};
 use crate::model::{JobId, Submission};
 use crate::service::{StepAt, Stream};

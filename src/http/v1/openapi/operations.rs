@@ -5,8 +5,8 @@ mod service;
 use serde_json::{Value, json};
 
 use super::schemas::{self, Schemas};
-use crate::http::monaco;
 use crate::http::v1::{PREFIX, batch, decode, document, list};
+use crate::http::{key, monaco};
 
 /// One method of one path.
 pub struct Operation {
@@ -76,7 +76,7 @@ const KEY: Parameter = Parameter {
     place: "header",
     required: false,
     what: "Whoever repeats a request under the same key does not submit again.",
-    schema: || json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}),
+    schema: || json!({"type": "string", "minLength": 1, "maxLength": key::LONGEST, "pattern": "^[!-~]([ -~]*[!-~])?$"}),
 };
 
 const WAIT: Parameter = Parameter {
@@ -84,7 +84,7 @@ const WAIT: Parameter = Parameter {
     place: "query",
     required: false,
     what: "Seconds to wait for the end, at most as many as the operator allows (`http.wait_ms`).",
-    schema: || json!({"type": "number", "minimum": 0, "maximum": 60}),
+    schema: || json!({"type": "number", "minimum": 0}),
 };
 
 const LAST_EVENT_ID: Parameter = Parameter {
@@ -158,7 +158,7 @@ const SUBMISSIONS: &[Operation] = &[
             schema: |_| {
                 json!({"type": "object", "required": ["code"], "properties": {
                     "language": {"type": ["string", "null"], "description": "The operator's default where it is missing or empty."},
-                    "code": {"type": "string", "minLength": 1},
+                    "code": {"type": "string", "minLength": 1, "description": "The program."},
                     "input": {"type": ["string", "null"], "description": "Standard input."}}})
             },
             examples: || vec![("hello", json!({"language": "python", "code": "print(input())", "input": "hello"}))],
@@ -225,7 +225,7 @@ const SUBMISSIONS: &[Operation] = &[
                 place: "query",
                 required: false,
                 what: "How many on a page; 20 without it.",
-                schema: || json!({"type": "integer", "minimum": 1, "maximum": 100}),
+                schema: || json!({"type": "integer", "minimum": 1, "maximum": list::MOST}),
             },
             Parameter {
                 name: "status",
@@ -327,7 +327,7 @@ const SUBMISSIONS: &[Operation] = &[
 fn batch_schema(schemas: &mut Schemas) -> Value {
     let one = schemas.read::<decode::Submission>();
     json!({"type": "object", "required": ["submissions"], "additionalProperties": false, "properties": {
-        "submissions": {"type": "array", "minItems": 1, "items": {"anyOf": [one, {}]},
+        "submissions": {"type": "array", "minItems": 1, "maxItems": batch::MOST, "items": {"anyOf": [one, {}]},
             "description": "At most as many as the operator allows (`http.batch`). One that cannot be read is answered on its own."}}})
 }
 

@@ -6,9 +6,10 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use crate::http::v1::decode::{Content, Object, Pairs};
+use crate::http::v1::decode::{Content, Many, Object, Pairs};
 use crate::http::v1::verdict::NOT_RUN;
 use crate::http::v1::{events, problem};
+use crate::service::leasts;
 
 /// Where the document keeps them.
 const PLACE: &str = "/components/schemas";
@@ -67,6 +68,12 @@ impl Schemas {
     /// Everything that was referred to.
     pub fn all(mut self) -> Value {
         let mut all: Map<String, Value> = self.read.take_definitions(true);
+        // Known where limits are admitted, which is above where their type is.
+        for (name, least) in leasts() {
+            if let Some(limit) = all.get_mut("LimitsWanted").and_then(|limits| limits["properties"].get_mut(name)) {
+                limit["minimum"] = least.into();
+            }
+        }
         for (name, schema) in self.written.take_definitions(true) {
             debug_assert!(all.get(&name).is_none_or(|other| *other == schema), "two forms are called {name}");
             all.insert(name, schema);
@@ -125,9 +132,9 @@ pub fn event() -> Value {
     json!({
         "type": "object",
         "properties": {
-            "event": {"type": "string", "enum": events::NAMES},
-            "id": {"type": "string"},
-            "data": {"type": "string", "contentMediaType": "application/json"},
+            "event": {"type": "string", "enum": events::NAMES, "description": "What happened."},
+            "id": {"type": "string", "description": "How far its reader has come, to be sent as `Last-Event-ID`."},
+            "data": {"type": "string", "contentMediaType": "application/json", "description": "The rest of it, as an object."},
         },
         "required": ["event", "data"],
     })
@@ -154,8 +161,23 @@ impl JsonSchema for Content {
     }
 }
 
+/// A list.
+impl<T: JsonSchema, const MOST: usize> JsonSchema for Many<T, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("ManyOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema(json!({"type": "array", "maxItems": MOST, "items": generator.subschema_for::<T>()}))
+    }
+}
+
 /// An object whose names are not ours.
-impl<T: JsonSchema> JsonSchema for Pairs<T> {
+impl<T: JsonSchema, const MOST: usize> JsonSchema for Pairs<T, MOST> {
     fn inline_schema() -> bool {
         true
     }
@@ -165,7 +187,7 @@ impl<T: JsonSchema> JsonSchema for Pairs<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        schema(json!({"type": "object", "additionalProperties": generator.subschema_for::<T>()}))
+        schema(json!({"type": "object", "maxProperties": MOST, "additionalProperties": generator.subschema_for::<T>()}))
     }
 }
 
