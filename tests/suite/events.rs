@@ -41,6 +41,23 @@ fn output_is_seen_before_the_program_ends(runtime: Runtime) {
     assert_eq!((&event.data["verdict"], &event.data["run"]["stdout"]), (&json!("accepted"), &json!("first\nsecond\n")));
     let events: Vec<_> = seen.into_iter().map(|(_, event)| event).collect();
     assert_eq!(names(&events), ["step", "output", "output", "end"]);
+    // Who was told all is told that there is no more, so that a browser does not come back.
+    let path = format!("/v1/submissions/{id}/events");
+    let header = [("Last-Event-ID", events.last().expect("an end").id.as_str())];
+    let reply = client.send("GET", &path, &header, b"").expect("a reply");
+    assert_eq!((reply.status, reply.text().as_str()), (204, ""));
+}
+
+/// Whose connection breaks off while the program runs is told the rest, and nothing twice.
+fn a_reader_goes_on_while_it_runs(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let client = Server::shared(runtime).client();
+    let id = submit(client, &json!({"language": "python", "source": TWICE}));
+    let mut seen = Reader::open(client, &id, None).until(|event| event.name == "output");
+    let (_, last) = seen.pop().expect("output");
+    let rest = Reader::open(client, &id, Some(&last.id)).all();
+    assert_eq!(sse::printed(&rest)["run 1 stdout"], b"second\n", "{rest:?}");
+    assert_eq!(names(&rest), ["output", "end"]);
 }
 
 fn curl_sees_it_too(runtime: Runtime) {
@@ -145,6 +162,7 @@ fn a_reader_comes_back_after_a_crash(runtime: Runtime) {
 
 under_both_runtimes!(
     output_is_seen_before_the_program_ends,
+    a_reader_goes_on_while_it_runs,
     curl_sees_it_too,
     a_compiler_is_heard,
     tests_have_their_numbers,

@@ -43,8 +43,17 @@ impl Reader {
         }
     }
 
-    /// All up to the end of the submission.
+    /// All up to the end of the submission, with which the reply ends too.
     pub fn all(mut self) -> Vec<Event> {
-        self.until(|event| event.name == "end").into_iter().map(|(_, event)| event).collect()
+        let events = self.until(|event| event.name == "end").into_iter().map(|(_, event)| event).collect();
+        let mut buffer = [0; 64 << 10];
+        loop {
+            match self.stream.read(&mut buffer).expect("the end of the reply") {
+                0 => break,
+                n => self.events.push(&buffer[..n]),
+            }
+        }
+        assert_eq!((self.events.next(), self.events.whole), (None, true), "behind the end");
+        events
     }
 }
