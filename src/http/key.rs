@@ -19,7 +19,9 @@ pub const LONGEST: usize = 255;
 pub fn of(headers: &HeaderMap, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
     let mut values = headers.get_all(NAME).iter();
     let Some(first) = values.next() else { return Ok(None) };
-    let name = first.to_str().ok().filter(|name| (1..=LONGEST).contains(&name.len()));
+    // What can be text in a header can be a tab too.
+    let printable = |name: &&str| name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let name = first.to_str().ok().filter(|name| (1..=LONGEST).contains(&name.len())).filter(printable);
     match name {
         Some(name) if values.next().is_none() => {
             Ok(Some(IdempotencyKey { name: name.to_owned(), body: Sha256::digest(body).into() }))
@@ -37,8 +39,10 @@ mod tests {
     #[test]
     fn what_counts_as_a_key() {
         let long = "x".repeat(256);
-        let table: [(&[&str], Option<&str>); 6] = [
+        let table: [(&[&str], Option<&str>); 8] = [
             (&["a"], Some("a")),
+            (&["a b~"], Some("a b~")),
+            (&["a\tb"], None),
             (&[&long[1..]], Some(&long[1..])),
             (&[""], None),
             (&[&long], None),
