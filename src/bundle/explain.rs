@@ -144,11 +144,13 @@ impl Page {
             let bind = options.contains(&"bind");
             let why = match place {
                 "/proc" if options.contains(&"subset=pid") => {
-                    "Its own processes and nothing else of /proc: all the rest tells of the host. So there is nothing to mask."
+                    "Its own processes and nothing else of /proc: all the rest tells of the host. So there is nothing to mask. \
+                     Read-only: some of what a process may write of itself counts for the whole machine."
                 }
                 "/dev" => {
-                    "The few device files that a runtime makes (null, zero, full, random, urandom, tty). Only root of the \
-                     container, which no process is, may write there."
+                    "The few device files that a runtime makes (null, zero, full, random, urandom, tty), as the service sees them: \
+                     read-only, so that no job leaves marks in their times. Only root of the container, which no process is, may \
+                     write there."
                 }
                 "/dev/shm" => "POSIX shared memory and semaphores. Bounded, empty at the start, counted as memory.",
                 "/tmp" => "Where a run can write files, with /dev/shm. Bounded, empty at the start, counted as memory.",
@@ -191,6 +193,8 @@ impl Page {
                 "RLIMIT_CPU" => "Seconds; five above the group's limit, so that it never fires first.",
                 "RLIMIT_FSIZE" => "Bytes of one file.",
                 "RLIMIT_NOFILE" => "Open files.",
+                "RLIMIT_NICE" => "No priority above the usual one.",
+                "RLIMIT_RTPRIO" => "No real-time priority.",
                 "RLIMIT_STACK" => "Bytes of the main thread's stack.",
                 _ => NO_REASON,
             };

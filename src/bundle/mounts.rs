@@ -14,8 +14,9 @@ pub(super) fn mounts(plan: &Plan<'_>) -> Result<Vec<Mount>, OciSpecError> {
     let code_access = if plan.code_writable { "rw" } else { "ro" };
     let mut all = vec![
         // Its own processes and nothing else (kernel 5.8): all the rest of /proc tells of the host, and changes with what
-        // other jobs do (free memory, load, locks, context switches, entropy). So there is nothing to mask either.
-        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev", "subset=pid"])?,
+        // other jobs do (free memory, load, locks, context switches, entropy). So there is nothing to mask either. Read-only:
+        // `loginuid` draws numbers that are counted for the whole machine, and writes to `autogroup` share one rate.
+        mount("/proc", "proc", "proc", &["ro", "nosuid", "noexec", "nodev", "subset=pid"])?,
         // Holds device files, which `nodev` would make useless; only the container's root, which no process is, may
         // write there.
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "noexec", "strictatime", "mode=755", "size=64k", "nr_inodes=64"])?,

@@ -55,6 +55,8 @@ pub const LAYERS: &[Layer] = &[
     edit("protected-image", removal::protected_image),
     edit("own-inodes", removal::own_inodes),
     edit("read-only-code", removal::read_only_code),
+    edit("read-only-devices", removal::read_only_devices),
+    edit("read-only-proc", removal::read_only_proc),
     edit("nosuid", removal::nosuid),
     edit("nodev", removal::nodev),
     edit("noexec", removal::noexec),

@@ -196,6 +196,15 @@ pub fn read_only_code(bundle: &mut Bundle) {
     }
 }
 
+/// The runtime binds the device files with what their mount has.
+pub fn read_only_devices(bundle: &mut Bundle) {
+    bundle.prepare.push("mount -o remount,bind,rw /dev".to_owned());
+}
+
+pub fn read_only_proc(bundle: &mut Bundle) {
+    bundle.mount("/proc")["options"].as_array_mut().expect("options").retain(|option| option != "ro");
+}
+
 pub fn nosuid(bundle: &mut Bundle) {
     bundle.options("nosuid", "suid");
 }

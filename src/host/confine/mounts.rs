@@ -2,8 +2,9 @@
 //! mount; nobody else notices.
 //!
 //! Left writable, beside the places that are named: `/proc`, for a container's `/proc` can be mounted only where the one
-//! there is not restricted more (`mount_too_revealing`, fs/namespace.c), and `/dev` with the device files in it, which a
-//! container gets as they are mounted here. Writing to a device is decided by its permissions, not by the mount.
+//! there is not restricted more (`mount_too_revealing`, fs/namespace.c). The device files are not: a container gets them as they
+//! are mounted here, and a job that could set the times of one would leave marks on the machine. Writing to a device is decided
+//! by its permissions, not by the mount.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,6 @@ use crate::host::provision::unescape;
 
 const TABLE: &str = "/proc/thread-self/mountinfo";
 const PROC: &str = "/proc";
-const DEV: &str = "/dev";
 
 /// A mount that can be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,18 +58,13 @@ pub fn keep_only(own: &[&Path]) -> Result<(), ConfineError> {
     }
 }
 
-/// What can be written to, as far as mounts decide, beside `kept`, `/proc` and the devices.
+/// What can be written to, as far as mounts decide, beside `kept` and `/proc`.
 ///
 /// # Errors
 /// When the mount table cannot be read.
 pub fn open(kept: &[&Path]) -> Result<Vec<Open>, ConfineError> {
     let table = fs::read_to_string(TABLE).map_err(ConfineError::Table)?;
-    let spared = |point: &Path| {
-        kept.iter().any(|own| point.starts_with(own))
-            || point.starts_with(PROC)
-            || point == Path::new(DEV)
-            || point.starts_with(DEV) && !point.is_dir()
-    };
+    let spared = |point: &Path| kept.iter().any(|own| point.starts_with(own)) || point.starts_with(PROC);
     Ok(writable(&table).filter(|mount| !spared(&mount.point) && is_seen(mount)).collect())
 }
 

@@ -1,7 +1,7 @@
 // attack: changes a setting of the kernel
 // class: runtime/fresh-mounts
 // expect: held
-// stopped-by: proc-of-processes, capabilities
+// stopped-by: proc-of-processes, capabilities, read-only-proc
 // outside: breached
 #include <errno.h>
 #include <stdio.h>
