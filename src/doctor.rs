@@ -1,10 +1,12 @@
 //! Whether this machine can do what casemate promises: everything looked at for real, each finding with what it means and
-//! what mends it. Looks, and takes back at once what it had to make in order to look; mends nothing (set-up does).
+//! what mends it. Looks, and takes back at once what it had to make in order to look; mends nothing (set-up does). What a start
+//! by root makes anyway, the cgroup of the account, stays where root asks.
 //!
 //! Three parts: what can be read (`host::provision`, and `machine` here), what answers when it is called (`runtime`), and
 //! what only a trial shows (`trial`: the namespaces, and a container with every limit).
 
 mod machine;
+mod outer;
 mod runtime;
 mod trial;
 
@@ -16,7 +18,8 @@ use crate::config::Settings;
 use crate::host::provision::{self, CGROUP, Finding, ReadError, Standing, Wanted, Who};
 use crate::server::{self, Definitions};
 
-pub use trial::{container, decode, encode, namespaces, not_entered};
+pub use outer::outer_filter;
+pub use trial::{container, decode, encode, namespaces, not_delegated, not_entered};
 
 /// What can be found out without a namespace, a container or root, in a few milliseconds.
 ///

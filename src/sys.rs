@@ -1,7 +1,6 @@
 //! The kernel facilities that no safe crate wraps, one per file. The only unsafe code.
 
 pub mod fork;
-#[cfg(test)]
 pub mod probe;
 pub mod spawn;
 pub mod trace;

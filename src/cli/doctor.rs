@@ -84,10 +84,13 @@ fn tried(
 
 /// What was found; or, in the process that stayed outside, the exit status to leave with.
 fn trial(launch: &Launch, definitions: Definitions, read: Vec<Finding>, limited: bool) -> (Vec<Finding>, Option<u8>) {
+    // Before the service has a filter of its own.
+    let outer = doctor::outer_filter();
     match launch.enter_for_trial(limited) {
         Ok(Inside::Ended(_)) => (Vec::new(), Some(0)),
         Ok(Inside::Serve(delegated)) => {
             let mut found = doctor::namespaces(read);
+            found.extend(told_of(outer));
             let others = found.iter().all(|one| one.standing != Standing::Missing || one.name == CGROUP);
             let allowed = limited || launch.wanted.without_cgroup;
             if others && allowed {
@@ -103,6 +106,7 @@ fn trial(launch: &Launch, definitions: Definitions, read: Vec<Finding>, limited:
         }
         Err(error) => {
             let mut found = read;
+            found.extend(told_of(outer));
             // Unless reading has said so already.
             let same = |one: &Finding| one.standing == Standing::Missing && Some(&*one.name) == error.finding();
             if !found.iter().any(same) {
@@ -113,9 +117,18 @@ fn trial(launch: &Launch, definitions: Definitions, read: Vec<Finding>, limited:
     }
 }
 
+/// What an outer filter refuses, if it could be found out.
+fn told_of(outer: std::io::Result<Option<Finding>>) -> Option<Finding> {
+    outer.unwrap_or_else(|error| {
+        let meaning = format!("cannot be asked: {error}");
+        Some(Finding::advice("outer filter", meaning, "read on: the trials below decide"))
+    })
+}
+
 fn told(error: &LaunchError) -> Finding {
     match error {
         LaunchError::Enter(error) => doctor::not_entered(error),
+        LaunchError::Delegate(error) => doctor::not_delegated(error),
         other => Finding::missing("namespaces", chain(other), "casemate setup"),
     }
 }

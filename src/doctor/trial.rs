@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::to_json;
 use crate::config::Settings;
-use crate::host::provision::{Delegated, Finding, Standing};
+use crate::host::provision::{CGROUP, DelegateError, Delegated, Finding, Standing};
 use crate::host::userns::EnterError;
 use crate::seccomp::never;
 use crate::server::{self, Definitions, StartError};
@@ -55,14 +55,18 @@ pub fn not_entered(error: &EnterError) -> Finding {
             "allow user namespaces: the switches are user.max_user_namespaces, kernel.unprivileged_userns_clone and \
              kernel.apparmor_restrict_unprivileged_userns; in a container its own seccomp profile may forbid unshare(2)"
         }
-        EnterError::Map(_) => "casemate setup; and start it without no_new_privs, from a mount without nosuid",
+        EnterError::Map(_) => {
+            "casemate setup; and start it without no_new_privs, from a mount without nosuid, with CAP_SETUID and CAP_SETGID in \
+             its bounding set"
+        }
         EnterError::Mount { what: "/proc", .. } => {
             "an outer container masks parts of /proc, so that the kernel lets nobody mount another: podman run --security-opt \
-             unmask=ALL, docker run --security-opt systempaths=unconfined, Kubernetes procMount: Unmasked"
+             unmask=ALL, docker run --security-opt systempaths=unconfined, Kubernetes hostUsers: false and procMount: Unmasked"
         }
         EnterError::Mount { .. } | EnterError::Identity(_) => {
-            "a security module takes the capabilities of the namespace away: an AppArmor profile that allows userns, or \
-             sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+            "a security module takes the capabilities of the namespace away (an AppArmor profile that allows userns, or \
+             sysctl -w kernel.apparmor_restrict_unprivileged_userns=0), or an outer container forbids it, by its filter or by a \
+             profile: Kubernetes seccompProfile and appArmorProfile: Unconfined"
         }
         EnterError::Confine(_) => {
             "a kernel with CONFIG_SECCOMP_FILTER; in a container a profile of its own that lets it mount and make filters"
@@ -70,6 +74,14 @@ pub fn not_entered(error: &EnterError) -> Finding {
         EnterError::Pipe(_) | EnterError::Fork(_) | EnterError::Settle(_) | EnterError::Signals(_) => "casemate setup",
     };
     Finding::missing(NAMESPACES, chain(error), mend)
+}
+
+/// Why the cgroup cannot be handed over.
+#[must_use]
+pub fn not_delegated(error: &DelegateError) -> Finding {
+    let mend = "casemate setup; in a container it takes cgroups of its own that it may write to: cgroup v2, under systemd for a \
+                rootless one, and podman run --security-opt unmask=/sys/fs/cgroup, Kubernetes containerd's cgroup_writable";
+    Finding::missing(CGROUP, chain(error), mend)
 }
 
 /// Builds what the service builds, then makes containers that run into each limit, as every start does. To be called as
@@ -100,7 +112,8 @@ fn failed(error: &StartError) -> Finding {
     let (name, mend) = match error {
         StartError::Cgroup(_) | StartError::CgroupMount(_) => (
             LIMITS,
-            "casemate setup; a nested container needs writable cgroups of its own (podman run --cgroupns=private)",
+            "casemate setup; an outer container needs writable cgroups of its own (podman run --cgroupns=private --security-opt \
+             unmask=/sys/fs/cgroup)",
         ),
         StartError::Stage(_) => {
             (NAMESPACES, "the kernel has to allow tmpfs and overlay in a user namespace: Linux 5.11 or later")

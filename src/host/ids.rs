@@ -8,5 +8,6 @@ mod subordinate;
 
 pub use blocks::{BLOCK, IdBlock, IdBlocks, IdMapping};
 pub use subordinate::{
-    IdRange, Owner, RANGE, SubIdEntry, SubIds, SubIdsError, find_free, parse, range_for, subordinate,
+    IdRange, Lent, Owner, RANGE, SubIdEntry, SubIds, SubIdsError, find_free, has, mapped, parse, range_for,
+    subordinate, words,
 };

@@ -29,7 +29,7 @@ pub use packages::{Found, Need};
 pub use plan::{Obstacle, plan};
 pub use reboot::{Init, Keep};
 pub use setup::{Event, SetupError, execute, setup};
-pub use state::{Home, Ids, Kernel, State, look};
+pub use state::{Beyond, Home, Ids, Kernel, State, look};
 pub use step::Step;
 pub use who::{ACCOUNT_HOME, Wanted, Who, WhoError};
 
@@ -93,7 +93,7 @@ mod tests {
             dpkg_interrupted: false,
             uid: Some(1001),
             home: Home::Ready,
-            ids: Ids { uids: range, gids: range, free: None },
+            ids: Ids { uids: range, gids: range, beyond: None, free: None },
             init: Init::Systemd,
             layout: CgroupLayout::V1 {
                 memory: "/cg/memory".into(),

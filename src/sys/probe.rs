@@ -1,4 +1,4 @@
-//! A system call with arguments that mean nothing, for tests of filters: what the kernel or a filter says to it.
+//! A system call with arguments that mean nothing: what the kernel or a filter says to it.
 
 use std::io;
 

@@ -70,8 +70,41 @@ fn a_machine_that_is_set_up_is_healthy() {
     assert!(!text.contains("container:"), "nothing is tried: {text}");
 }
 
-/// A way to take something away, and the beginnings and remedies of what has to be found.
-const TAKEN: [(&str, &[(&str, &str)]); 10] = [
+/// A command that becomes the binary under a filter which refuses this, as an outer container may have it.
+macro_rules! refusing {
+    ($what:literal) => {
+        concat!(
+            "FRONT='/usr/bin/python3 ",
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/programs/confine/refuse.py ",
+            $what,
+            "'"
+        )
+    };
+}
+
+/// The rest is run in a user namespace that has these ids of the machine, the first of them being 0, after this of a shell.
+macro_rules! in_a_user_namespace {
+    ($ids:literal, $first:literal) => {
+        concat!(
+            "mkfifo \"$CASEMATE_HOME/go\"
+             unshare --user sh -c 'read -r go <\"$CASEMATE_HOME/go\"
+                 exec sh -c \"",
+            $first,
+            " exec \\\"\\$@\\\"\" sh \"$@\"' sh \"$@\" &
+             until [ \"$(readlink /proc/$!/ns/user)\" != \"$(readlink /proc/self/ns/user)\" ]; do :; done
+             echo '0 0 ",
+            $ids,
+            "' >/proc/$!/uid_map; echo '0 0 ",
+            $ids,
+            "' >/proc/$!/gid_map
+             echo go >\"$CASEMATE_HOME/go\"; wait $!; exit"
+        )
+    };
+}
+
+/// A way to take something away, and the beginnings and remedies of what has to be found. Half of it is what containers lack.
+const TAKEN: [(&str, &[(&str, &str)]); 17] = [
     (
         "mount --bind /dev/null /etc/subuid",
         &[
@@ -115,12 +148,7 @@ const TAKEN: [(&str, &[(&str, &str)]); 10] = [
     // The switch counts for the user namespace in which it is set, here one that has all ids of the machine. Whoever is root
     // there has its powers from the next program on.
     (
-        "mkfifo \"$CASEMATE_HOME/go\"
-         unshare --user sh -c 'read -r go <\"$CASEMATE_HOME/go\"
-             exec sh -c \"echo 0 >/proc/sys/user/max_user_namespaces; exec \\\"\\$@\\\"\" sh \"$@\"' sh \"$@\" &
-         until [ \"$(readlink /proc/$!/ns/user)\" != \"$(readlink /proc/self/ns/user)\" ]; do :; done
-         echo '0 0 4294967295' >/proc/$!/uid_map; echo '0 0 4294967295' >/proc/$!/gid_map
-         echo go >\"$CASEMATE_HOME/go\"; wait $!; exit",
+        in_a_user_namespace!("4294967295", "echo 0 >/proc/sys/user/max_user_namespaces;"),
         &[
             ("missing user namespaces: the kernel allows none", "sysctl -w user.max_user_namespaces="),
             ("missing namespaces: cannot make a user namespace", "user.max_user_namespaces"),
@@ -136,6 +164,58 @@ const TAKEN: [(&str, &[(&str, &str)]); 10] = [
     (
         "mount -t tmpfs tmpfs /usr/share/keyrings",
         &[("missing debian-archive-keyring.gpg: not found", "casemate setup")],
+    ),
+    (
+        "FRONT='setpriv --bounding-set -chown,-setgid'",
+        &[("missing capabilities: CAP_CHOWN, CAP_SETGID cannot be had here", "--cap-add chown,setuid,setgid")],
+    ),
+    (
+        refusing!("unshare"),
+        &[
+            (
+                "missing outer filter: a filter of system calls that was there before casemate refuses unshare",
+                "seccompProfile",
+            ),
+            ("missing namespaces: cannot make a user namespace", "its own seccomp profile may forbid unshare(2)"),
+        ],
+    ),
+    (
+        refusing!("mount"),
+        &[
+            (
+                "missing outer filter: a filter of system calls that was there before casemate refuses mount -> ",
+                "unconfined",
+            ),
+            ("missing namespaces: cannot mount everything as private", "an outer container forbids it"),
+        ],
+    ),
+    (
+        refusing!("clone"),
+        &[(
+            "missing outer filter: a filter of system calls that was there before casemate refuses clone -> ",
+            "unconfined",
+        )],
+    ),
+    (
+        refusing!("pivot_root"),
+        &[
+            (
+                "missing outer filter: a filter of system calls that was there before casemate refuses pivot_root -> ",
+                "unconfined",
+            ),
+            ("ok namespaces: entered", ""),
+        ],
+    ),
+    (
+        "for at in $(awk '$3 ~ /^cgroup/ { print $2 }' /proc/self/mounts); do mount -o remount,bind,ro \"$at\"; done",
+        &[
+            ("missing cgroup: the cgroup file system is mounted read-only", "unmask=/sys/fs/cgroup"),
+            ("ok namespaces: entered", ""),
+        ],
+    ),
+    (
+        in_a_user_namespace!("65536", ""),
+        &[("missing subordinate ids: /etc/subuid lends casemate ", "give the container 65536 ids more")],
     ),
 ];
 

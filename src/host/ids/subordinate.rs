@@ -63,6 +63,40 @@ pub enum SubIdsError {
         /// The serving user.
         user: String,
     },
+    /// There are such ids, elsewhere: a container has fewer, or in other pieces.
+    #[error("{path} lends `{user}` {}, and {}", words(*lent), has(map))]
+    Beyond {
+        /// The file.
+        path: PathBuf,
+        /// The serving user.
+        user: String,
+        /// The range.
+        lent: IdRange,
+        /// What the user namespace has.
+        map: Vec<IdRange>,
+    },
+}
+
+/// What is found in one file for one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lent {
+    /// A range that can be mapped.
+    Range(IdRange),
+    /// One that cannot be, for the user namespace that this is in has not all of its ids in one piece.
+    Beyond(IdRange),
+    /// None.
+    Nothing,
+}
+
+impl Lent {
+    /// The range, where it can be mapped.
+    #[must_use]
+    pub const fn range(&self) -> Option<IdRange> {
+        match self {
+            Self::Range(range) => Some(*range),
+            Self::Beyond(_) | Self::Nothing => None,
+        }
+    }
 }
 
 impl IdRange {
@@ -70,6 +104,12 @@ impl IdRange {
     #[must_use]
     pub fn end(self) -> u64 {
         u64::from(self.first) + u64::from(self.count)
+    }
+
+    /// Whether all ids of `other` are in this one.
+    #[must_use]
+    pub fn holds(self, other: Self) -> bool {
+        self.first <= other.first && other.end() <= self.end()
     }
 
     /// Whether an id is in both.
@@ -100,15 +140,52 @@ pub fn parse(text: &str) -> Vec<SubIdEntry> {
         .collect()
 }
 
-/// The first [`RANGE`] ids of the first entry of `owner` that has as many. Several smaller entries do not count: the
-/// service maps one piece. Nor does an entry that reaches into another user's: his processes would have our jobs' ids.
+/// The ids that a user namespace has, out of the text of its `uid_map` or `gid_map` (user_namespaces(7)). Nothing for what is
+/// no map.
 #[must_use]
-pub fn range_for(entries: &[SubIdEntry], owner: Owner<'_>) -> Option<IdRange> {
-    entries
+pub fn mapped(text: &str) -> Vec<IdRange> {
+    let piece = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (first, _outside, count) = (words.next()?, words.next()?, words.next()?);
+        Some(IdRange { first: first.parse().ok()?, count: count.parse().ok()? })
+    };
+    text.lines().filter_map(piece).collect()
+}
+
+/// The first [`RANGE`] ids of the first entry of `owner` that has as many and that can be mapped. Several smaller entries do
+/// not count: the service maps one piece, which the kernel takes out of one piece of the `map` that this process is in
+/// alone; an empty one has everything. Nor does an entry count that reaches into another user's: his processes would have
+/// our jobs' ids.
+#[must_use]
+pub fn range_for(entries: &[SubIdEntry], owner: Owner<'_>, map: &[IdRange]) -> Lent {
+    let own = entries
         .iter()
         .filter(|entry| owner.is(&entry.owner) && entry.range.count >= RANGE)
         .map(|entry| IdRange { first: entry.range.first, count: RANGE })
-        .find(|range| !entries.iter().any(|other| !owner.is(&other.owner) && other.range.overlaps(*range)))
+        .filter(|range| !entries.iter().any(|other| !owner.is(&other.owner) && other.range.overlaps(*range)));
+    let mut beyond = Lent::Nothing;
+    for range in own {
+        if map.is_empty() || map.iter().any(|piece| piece.holds(range)) {
+            return Lent::Range(range);
+        }
+        if beyond == Lent::Nothing {
+            beyond = Lent::Beyond(range);
+        }
+    }
+    beyond
+}
+
+/// A range, for people.
+#[must_use]
+pub fn words(range: IdRange) -> String {
+    format!("{} to {}", range.first, range.end().saturating_sub(1))
+}
+
+/// What a user namespace has, for people.
+#[must_use]
+pub fn has(map: &[IdRange]) -> String {
+    let pieces: Vec<String> = map.iter().map(|piece| words(*piece)).collect();
+    format!("of all ids this container has {}: none of its pieces has the whole range", pieces.join(", "))
 }
 
 /// The lowest [`RANGE`] ids within `min..=max` that touch nothing in `taken`.
@@ -134,16 +211,24 @@ pub fn find_free(taken: &[IdRange], min: u32, max: u32) -> Option<IdRange> {
 /// # Errors
 /// A file that cannot be read; no range of [`RANGE`] ids in one of the two.
 pub fn subordinate(root: &Path, owner: Owner<'_>) -> Result<SubIds, SubIdsError> {
-    let lent = |file: &str| {
+    let read = |file: &str| {
         let path = root.join(file);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(SubIdsError::Read { path, source }),
-        };
-        range_for(&parse(&text), owner).ok_or_else(|| SubIdsError::Missing { path, user: owner.name.to_owned() })
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(source) => Err(SubIdsError::Read { path, source }),
+        }
     };
-    Ok(SubIds { uids: lent("etc/subuid")?, gids: lent("etc/subgid")? })
+    let lent = |file: &str, map: &str| {
+        let (path, user) = (root.join(file), owner.name.to_owned());
+        let map = mapped(&read(map)?);
+        match range_for(&parse(&read(file)?), owner, &map) {
+            Lent::Range(range) => Ok(range),
+            Lent::Beyond(lent) => Err(SubIdsError::Beyond { path, user, lent, map }),
+            Lent::Nothing => Err(SubIdsError::Missing { path, user }),
+        }
+    };
+    Ok(SubIds { uids: lent("etc/subuid", "proc/self/uid_map")?, gids: lent("etc/subgid", "proc/self/gid_map")? })
 }
 
 #[cfg(test)]
@@ -154,7 +239,7 @@ mod tests {
     const ANN: Owner<'_> = Owner { name: "ann", uid: Some(1001) };
 
     fn lent(text: &str) -> Option<u32> {
-        range_for(&parse(text), ANN).map(|range| range.first)
+        range_for(&parse(text), ANN, &[]).range().map(|range| range.first)
     }
 
     #[test]
@@ -174,6 +259,31 @@ mod tests {
         ];
         for (name, text, want) in cases {
             assert_eq!(lent(text), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_container_has_not_in_one_piece_cannot_be_mapped() {
+        const HOST: &str = "         0          0 4294967295\n";
+        // One entry of 131 072 ids in /etc/subuid outside, and two of 65 536.
+        const ONE: &str = "0 1000 1\n1 100000 131072\n";
+        const TWO: &str = "0 1000 1\n1 100000 65536\n65537 300000 65536\n";
+        const PLAIN: &str = "0 1000 1\n1 100000 65536\n";
+        let of = |entries: &str, map: &str| range_for(&parse(entries), ANN, &mapped(map));
+        let range = |first| IdRange { first, count: RANGE };
+        let both = "ann:65536:65536\nann:65537:65536\n";
+        for (entries, map, want) in [
+            ("ann:100000:65536", HOST, Lent::Range(range(100_000))),
+            ("ann:100000:65536", PLAIN, Lent::Beyond(range(100_000))),
+            ("ann:1:65536", PLAIN, Lent::Range(range(1))),
+            ("ann:2:65536", PLAIN, Lent::Beyond(range(2))),
+            (both, "0 500000 131072\n", Lent::Range(range(65_536))),
+            (both, ONE, Lent::Range(range(65_536))),
+            (both, TWO, Lent::Range(range(65_537))),
+            (both, PLAIN, Lent::Beyond(range(65_536))),
+            ("", PLAIN, Lent::Nothing),
+        ] {
+            assert_eq!(of(entries, map), want, "{entries} in {map}");
         }
     }
 
@@ -205,6 +315,13 @@ mod tests {
         std::fs::write(tree.path().join("etc/subgid"), "1001:300000:65536\n").unwrap();
         let found = subordinate(tree.path(), ANN).unwrap();
         assert_eq!((found.uids.first, found.gids.first), (100_000, 300_000));
+        std::fs::create_dir_all(tree.path().join("proc/self")).unwrap();
+        std::fs::write(tree.path().join("proc/self/gid_map"), "0 1000 1\n1 100000 65536\n").unwrap();
+        let error = subordinate(tree.path(), ANN).unwrap_err().to_string();
+        assert!(
+            error.contains("etc/subgid lends `ann` 300000 to 365535") && error.contains("has 0 to 0, 1 to 65536"),
+            "{error}"
+        );
     }
 
     fn ranges() -> impl Strategy<Value = Vec<IdRange>> {

@@ -3,8 +3,9 @@
 use super::delegation::Delegation;
 use super::layout::CgroupLayout;
 use super::reboot::Init;
-use super::state::{Home, Ids, State};
+use super::state::{Beyond, Home, Ids, State};
 use super::who::Who;
+use crate::host::ids::{has, words};
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub const ACCOUNT: &str = "account";
 pub const SUBORDINATE_IDS: &str = "subordinate ids";
 
 const SETUP: &str = "casemate setup";
+
+const WRITABLE: &str = "use a kernel or container with writable cgroups of its own (podman run --security-opt \
+                        unmask=/sys/fs/cgroup; Kubernetes: containerd's cgroup_writable)";
 
 impl Finding {
     /// As it should be.
@@ -128,9 +132,17 @@ fn kernel(state: &State) -> Vec<Finding> {
     }
     if kernel.no_new_privs && !kernel.has_setid {
         let meaning = "this process has no_new_privs set, so newuidmap cannot work";
-        let mend = "start it without (systemd: NoNewPrivileges=no), or as the account that serves with CAP_SETUID and \
-                    CAP_SETGID (systemd: AmbientCapabilities=)";
+        let mend = "start it without (systemd: NoNewPrivileges=no; podman and docker: no --security-opt no-new-privileges; \
+                    Kubernetes: allowPrivilegeEscalation: true), or as the account that serves with CAP_SETUID and CAP_SETGID \
+                    (systemd: AmbientCapabilities=)";
         all.push(missing("privileges", meaning, mend));
+    }
+    if !kernel.lacks.is_empty() {
+        let meaning =
+            format!("{} cannot be had here, so that nobody can lend the service its ids", kernel.lacks.join(", "));
+        let mend = "podman and docker run --cap-add chown,setuid,setgid; Kubernetes capabilities.add: [CHOWN, SETUID, SETGID]; \
+                    systemd: CapabilityBoundingSet=";
+        all.push(missing("capabilities", meaning, mend));
     }
     match &kernel.apparmor_profile {
         // A profile may still forbid them; the trial shows that.
@@ -159,12 +171,23 @@ fn ids(ids: &Ids, who: &Who) -> Finding {
             let meaning = format!("uids from {}, gids from {}, {} each", uids.first, gids.first, uids.count);
             ok(SUBORDINATE_IDS, meaning)
         }
+        _ if ids.beyond.is_some() => few(ids.beyond.as_ref(), who),
         _ => missing(
             SUBORDINATE_IDS,
             format!("{} has no range of 65536 in both /etc/subuid and /etc/subgid", who.name),
             SETUP,
         ),
     }
+}
+
+/// A container has what its engine gave it; no set-up within adds to that.
+fn few(beyond: Option<&Beyond>, who: &Who) -> Finding {
+    let name = SUBORDINATE_IDS;
+    let Some(Beyond { file, lent, map }) = beyond else { return missing(name, "none", SETUP) };
+    let meaning = format!("{file} lends {} {}, and {}", who.name, words(*lent), has(map));
+    let mend = "give the container 65536 ids more, in one piece, and lend those: docs/CONTAINERS.md has how (podman: \
+                usermod --add-subuids outside; Kubernetes: hostUsers: false, and the kubelet's userNamespaces.idsPerPod)";
+    missing(name, meaning, mend)
 }
 
 fn delegation(state: &State, who: &Who) -> Finding {
@@ -175,12 +198,15 @@ fn delegation(state: &State, who: &Who) -> Finding {
             ok(name, directories.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" "))
         }
         Delegation::AtStart => ok(name, "systemd delegates one when the service starts"),
+        Delegation::Incomplete if who.service && state.init == Init::Other => {
+            ok(name, "handed over when root starts the service")
+        }
         Delegation::Incomplete => missing(name, format!("{} may not set limits", who.name), SETUP),
         Delegation::Foreign { directory, owner } => {
             let path = directory.display();
             missing(name, format!("{path} belongs to uid {owner}"), format!("rmdir {path}; {SETUP}"))
         }
-        Delegation::Nowhere(why) => missing(name, why.to_string(), "use a kernel or container with writable cgroups"),
+        Delegation::Nowhere(why) => missing(name, why.to_string(), WRITABLE),
         Delegation::UserManager(manager) => match manager.lacks() {
             _ if !manager.lingers || manager.controllers.is_none() => {
                 missing(name, format!("the systemd manager of {} does not run", who.name), SETUP)
@@ -217,6 +243,7 @@ fn reboot(state: &State, who: &Who) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::ids::IdRange;
     use crate::host::provision::delegation::UserManager;
     use crate::host::provision::layout::NoCgroup;
     use crate::host::provision::tests::{complete, ordinary, service};
@@ -241,11 +268,12 @@ mod tests {
 
     #[test]
     fn every_switch_of_the_kernel_has_its_words() {
-        let cases: [(Change, &str); 4] = [
+        let cases: [(Change, &str); 5] = [
             (|state| state.kernel.max_user_namespaces = Some(0), "user.max_user_namespaces="),
             (|state| state.kernel.unprivileged_clone = Some(0), "kernel.unprivileged_userns_clone=1"),
             (|state| state.kernel.apparmor_restricts = Some(1), "apparmor_restrict_unprivileged_userns=0"),
             (|state| state.kernel.no_new_privs = true, "NoNewPrivileges=no"),
+            (|state| state.kernel.lacks = vec!["CAP_SETUID"], "CAP_SETUID cannot be had here"),
         ];
         for (change, want) in cases {
             let lines = bad(change);
@@ -263,9 +291,34 @@ mod tests {
         }
     }
 
+    /// A container, or a machine without systemd that was started anew.
+    #[test]
+    fn what_root_hands_over_at_the_start_is_not_missing() {
+        let mut state = complete();
+        state.delegation = Delegation::Incomplete;
+        state.init = Init::Other;
+        let standing = |state: &State, who: &Who| {
+            findings(state, who).into_iter().find(|finding| finding.name == CGROUP).map(|finding| finding.standing)
+        };
+        assert_eq!(standing(&state, &service()), Some(Standing::Ok));
+        assert_eq!(standing(&state, &ordinary()), Some(Standing::Missing));
+        state.init = Init::SysV;
+        assert_eq!(standing(&state, &service()), Some(Standing::Missing), "set-up has it kept");
+    }
+
     #[test]
     fn what_is_missing_names_its_remedy() {
-        let cases: [(Change, &str); 5] = [
+        let cases: [(Change, &str); 6] = [
+            (
+                |state| {
+                    let range = |first, count| IdRange { first, count };
+                    let (lent, map) = (range(100_000, 65_536), vec![range(0, 1), range(1, 65_536)]);
+                    state.ids.uids = None;
+                    state.ids.beyond = Some(Beyond { file: "/etc/subuid", lent, map });
+                },
+                "subordinate ids: /etc/subuid lends ann 100000 to 165535, and of all ids this container has 0 to 0, 1 to 65536: \
+                 none of its pieces has the whole range -> give the container 65536 ids more",
+            ),
             (|state| state.ids.gids = None, "subordinate ids: ann has no range of 65536 in both"),
             (|state| state.home = Home::Closed, "must be open for passing through (mode 0711) -> casemate setup"),
             (|state| state.delegation = Delegation::Nowhere(NoCgroup::ReadOnly), "mounted read-only -> "),

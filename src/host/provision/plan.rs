@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::delegation::Delegation;
-use super::state::{Home, State};
+use super::state::{Beyond, Home, State};
 use super::step::{Step, make_home};
 use super::who::Who;
+use crate::host::ids::{has, words};
 
 /// Something that set-up must not or cannot mend.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -31,6 +32,17 @@ pub enum Obstacle {
         path: PathBuf,
         /// What is wrong with it.
         what: String,
+    },
+    /// A container that has fewer ids than the service is to be lent.
+    #[error(
+        "{} lends {user} {}, and {}; give the container more: docs/CONTAINERS.md has how", beyond.file,
+        words(beyond.lent), has(&beyond.map)
+    )]
+    FewIds {
+        /// To whom they are lent.
+        user: String,
+        /// What is missing.
+        beyond: Beyond,
     },
     /// Every id is taken.
     #[error("no 65536 subordinate ids are free between SUB_UID_MIN and SUB_UID_MAX of /etc/login.defs")]
@@ -100,6 +112,9 @@ fn ids(state: &State, who: &Who) -> Result<Option<Step>, Obstacle> {
     if ids.uids.is_some() && ids.gids.is_some() {
         return Ok(None);
     }
+    if let Some(beyond) = ids.beyond.clone() {
+        return Err(Obstacle::FewIds { user: who.name.clone(), beyond });
+    }
     let free = Some(ids.free.ok_or(Obstacle::NoFreeIds)?);
     let lend = |have: Option<_>| if have.is_none() { free } else { None };
     Ok(Some(Step::AddSubIds { user: who.name.clone(), uids: lend(ids.uids), gids: lend(ids.gids) }))
@@ -159,7 +174,7 @@ mod tests {
         state.found = Found { missing: vec![CRUN], ..Found::default() };
         state.uid = None;
         state.home = Home::Missing;
-        state.ids = crate::host::provision::state::Ids { uids: None, gids: None, free: Some(FREE) };
+        state.ids = crate::host::provision::state::Ids { uids: None, gids: None, beyond: None, free: Some(FREE) };
         state.delegation = Delegation::Incomplete;
     }
 
@@ -216,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_stops_it() {
-        let cases: [(Change, &str); 6] = [
+        let cases: [(Change, &str); 7] = [
             (|state| state.uid = Some(0), "has uid 0"),
             (|state| state.home = Home::Foreign { owner: 7 }, "belongs to uid 7; move it away"),
             (
@@ -235,6 +250,14 @@ mod tests {
                     (state.ids.uids, state.ids.free) = (None, None);
                 },
                 "no 65536 subordinate ids are free",
+            ),
+            (
+                |state| {
+                    let map = vec![IdRange { first: 0, count: 65_536 }];
+                    state.ids.uids = None;
+                    state.ids.beyond = Some(Beyond { file: "/etc/subuid", lent: FREE, map });
+                },
+                "/etc/subuid lends casemate 100000 to 165535, and of all ids this container has 0 to 65535",
             ),
             (
                 |state| {

@@ -10,7 +10,7 @@ use super::machine::{Machine, ReadError, login_def};
 use super::packages::{self, Found};
 use super::reboot::{self, Init, Keep};
 use super::who::{Wanted, Who};
-use crate::host::ids::{self, IdRange, Owner};
+use crate::host::ids::{self, IdRange, Lent, Owner};
 
 /// A machine as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +62,21 @@ pub struct Ids {
     pub uids: Option<IdRange>,
     /// Range of gids that is there already.
     pub gids: Option<IdRange>,
+    /// A range that is lent and cannot be mapped, for this is a container that lacks ids.
+    pub beyond: Option<Beyond>,
     /// A range that is free in both files; `None` when there is no room.
     pub free: Option<IdRange>,
+}
+
+/// Ids that a container has not, or not in one piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// Where the range is lent.
+    pub file: &'static str,
+    /// The range.
+    pub lent: IdRange,
+    /// What there is.
+    pub map: Vec<IdRange>,
 }
 
 /// Switches of the kernel that can forbid user namespaces. `None`: the kernel has no such switch.
@@ -83,10 +96,16 @@ pub struct Kernel {
     /// Whether it has what newuidmap and newgidmap need by itself, CAP_SETUID and CAP_SETGID, as the account that serves;
     /// those of root are gone once he has become the account.
     pub has_setid: bool,
+    /// Capabilities that are missing for the way to the namespaces, as in containers that drop them: of root for what he does
+    /// before he becomes the account, of the bounding set for what newuidmap and newgidmap get.
+    pub lacks: Vec<&'static str>,
 }
 
 /// CAP_SETGID and CAP_SETUID among the bits of a set of capabilities (capability.h).
 const SETID: u64 = 1 << 6 | 1 << 7;
+
+/// What root needs: to hand over cgroups and the home, to become the account, and for the maps.
+const OF_ROOT: [(&str, u32); 3] = [("CAP_CHOWN", 0), ("CAP_SETGID", 6), ("CAP_SETUID", 7)];
 
 /// Reads everything.
 ///
@@ -157,9 +176,17 @@ fn look_ids(machine: &Machine, owner: Owner<'_>, accounts: impl Iterator<Item = 
     let max = bound("UID", "MAX", 600_100_000).min(bound("GID", "MAX", 600_100_000));
     let lent = subuid.iter().chain(&subgid).map(|entry| entry.range);
     let taken: Vec<_> = lent.chain(accounts.map(|first| IdRange { first, count: 1 })).collect();
+    let map = |file: &str| Ok(ids::mapped(&machine.text(file)?.unwrap_or_default()));
+    let maps = [map("/proc/self/uid_map")?, map("/proc/self/gid_map")?];
+    let found = [ids::range_for(&subuid, owner, &maps[0]), ids::range_for(&subgid, owner, &maps[1])];
+    let beyond = |(file, (found, map)): (&'static str, (&Lent, &Vec<IdRange>))| match found {
+        Lent::Beyond(lent) => Some(Beyond { file, lent: *lent, map: map.clone() }),
+        Lent::Range(_) | Lent::Nothing => None,
+    };
     Ok(Ids {
-        uids: ids::range_for(&subuid, owner),
-        gids: ids::range_for(&subgid, owner),
+        uids: found[0].range(),
+        gids: found[1].range(),
+        beyond: ["/etc/subuid", "/etc/subgid"].into_iter().zip(found.iter().zip(&maps)).find_map(beyond),
         free: ids::find_free(&taken, min, max),
     })
 }
@@ -167,7 +194,13 @@ fn look_ids(machine: &Machine, owner: Owner<'_>, accounts: impl Iterator<Item = 
 fn kernel(machine: &Machine, who: &Who) -> Result<Kernel, ReadError> {
     let status = machine.text("/proc/self/status")?.unwrap_or_default();
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let permitted = field("CapPrm:").and_then(|bits| u64::from_str_radix(bits, 16).ok()).unwrap_or_default();
+    let set = |name: &str| field(name).and_then(|bits| u64::from_str_radix(bits, 16).ok());
+    let permitted = set("CapPrm:").unwrap_or_default();
+    let has_setid = !who.service && permitted & SETID == SETID;
+    // A file that does not say it lacks nothing.
+    let bounds = set("CapBnd:").unwrap_or(u64::MAX);
+    let own = if who.service { set("CapEff:").unwrap_or(u64::MAX) } else { u64::MAX };
+    let needed = OF_ROOT.into_iter().filter(|(_, bit)| who.service || !has_setid && SETID & 1 << bit != 0);
     // Reading it fails where AppArmor is not the kernel's.
     let label = machine.text("/proc/self/attr/apparmor/current").ok().flatten().unwrap_or_default();
     let label = label.trim_matches(['\0', '\n']);
@@ -177,7 +210,8 @@ fn kernel(machine: &Machine, who: &Who) -> Result<Kernel, ReadError> {
         apparmor_restricts: machine.number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
         apparmor_profile: (!matches!(label, "" | "unconfined")).then(|| label.to_owned()),
         no_new_privs: field("NoNewPrivs:") == Some("1"),
-        has_setid: !who.service && permitted & SETID == SETID,
+        has_setid,
+        lacks: needed.filter(|(_, bit)| bounds & own & 1 << bit == 0).map(|(name, _)| name).collect(),
     })
 }
 
@@ -191,7 +225,10 @@ mod tests {
         let (_guard, machine) = tree(&[]);
         let state = look(&machine, &Wanted::default(), &service()).unwrap();
         assert_eq!((state.uid, state.apt, state.init), (None, false, Init::Other));
-        assert_eq!(state.ids, Ids { uids: None, gids: None, free: Some(IdRange { first: 100_000, count: 65_536 }) });
+        assert_eq!(
+            state.ids,
+            Ids { uids: None, gids: None, beyond: None, free: Some(IdRange { first: 100_000, count: 65_536 }) }
+        );
         assert_eq!(state.home, Home::Missing);
         assert!(matches!(state.layout, CgroupLayout::None(_)));
     }
@@ -227,6 +264,21 @@ mod tests {
         ]);
         let found = kernel(&machine, &ordinary()).unwrap();
         assert_eq!((found.has_setid, found.apparmor_profile), (false, None));
+    }
+
+    #[test]
+    fn capabilities_that_a_container_has_dropped_are_told() {
+        let lacks = |bounds: &str, effective: &str, who: &Who| {
+            let status = format!("CapPrm:\t{effective}\nCapEff:\t{effective}\nCapBnd:\t{bounds}\n");
+            let (_guard, machine) = tree(&[("/proc/self/status", &status)]);
+            kernel(&machine, who).unwrap().lacks
+        };
+        assert_eq!(lacks("c1", "c1", &service()), [""; 0]);
+        assert_eq!(lacks("80", "80", &service()), ["CAP_CHOWN", "CAP_SETGID"]);
+        assert_eq!(lacks("ff", "c0", &service()), ["CAP_CHOWN"]);
+        assert_eq!(lacks("c0", "0", &ordinary()), [""; 0], "a setuid helper gets them");
+        assert_eq!(lacks("0", "0", &ordinary()), ["CAP_SETGID", "CAP_SETUID"]);
+        assert_eq!(lacks("0", "c0", &ordinary()), [""; 0], "they were handed down");
     }
 
     #[test]
