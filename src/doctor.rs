@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::config::Settings;
-use crate::host::provision::{self, CGROUP, Finding, ReadError, Standing, Wanted, Who};
+use crate::host::provision::{self, CGROUP, Finding, Problem, ReadError, Standing, Wanted, Who};
 use crate::server::{self, Definitions};
 
 pub use outer::outer_filter;
@@ -57,7 +57,7 @@ pub fn healthy(findings: &[Finding]) -> bool {
 #[must_use]
 pub fn lines(findings: &[Finding]) -> String {
     let mut text = String::new();
-    for Finding { name, standing, meaning, mend } in findings {
+    for Finding { name, standing, meaning, mend, .. } in findings {
         // Writing into a String cannot fail.
         let _ = writeln!(text, "{:<8}{name}: {meaning}", word(*standing));
         text.extend(mend.as_deref().map(mending));
@@ -83,13 +83,14 @@ pub fn text(findings: &[Finding]) -> String {
     text
 }
 
-/// The same for programs: `{"healthy": …, "findings": [{"name", "standing", "meaning", "mend"}]}`.
+/// The same for programs: `{"healthy": …, "findings": [{"name", "standing", "problem", "meaning", "mend"}]}`.
 #[must_use]
 pub fn to_json(findings: &[Finding]) -> Value {
     let each = findings.iter().map(|finding| {
         json!({
             "name": finding.name,
             "standing": word(finding.standing),
+            "problem": finding.problem.map(Problem::id),
             "meaning": finding.meaning,
             "mend": finding.mend,
         })
@@ -111,8 +112,11 @@ mod tests {
 
     #[test]
     fn a_report_says_what_is_missing_and_what_mends_it() {
-        let all =
-            [Finding::ok("a", "there"), Finding::advice("b", "odd", "look"), Finding::missing("c", "gone", "get it")];
+        let all = [
+            Finding::ok("a", "there"),
+            Finding::advice(Problem::DiskLow, "b", "odd", "look"),
+            Finding::missing(Problem::HomeMissing, "c", "gone", "get it"),
+        ];
         assert_eq!(
             text(&all),
             "ok      a: there\nnote    b: odd\n          to mend it: look\nmissing c: gone\n          to mend it: get it\n\
@@ -121,6 +125,7 @@ mod tests {
         assert!(healthy(&all[..2]) && text(&all[..2]).ends_with("casemate can serve here\n"));
         let value = to_json(&all);
         assert_eq!((&value["healthy"], &value["findings"][2]["standing"]), (&json!(false), &json!("missing")));
-        assert_eq!(value["findings"][0]["mend"], Value::Null);
+        assert_eq!((&value["findings"][0]["mend"], &value["findings"][0]["problem"]), (&Value::Null, &Value::Null));
+        assert_eq!(value["findings"][2]["problem"], "home-missing");
     }
 }

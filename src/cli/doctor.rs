@@ -9,7 +9,7 @@ use clap::Args;
 use super::carry::carry;
 use super::launch::{Inside, Launch, LaunchError, Weakness};
 use crate::doctor;
-use crate::host::provision::{CGROUP, Finding, Standing};
+use crate::host::provision::{CGROUP, Finding, Problem, Standing};
 use crate::server::Definitions;
 use crate::telemetry::chain;
 
@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// Only read, and start no namespace and no container
     #[arg(long)]
     quick: bool,
-    /// As JSON: healthy, and findings with name, standing (ok, note, missing), meaning and mend
+    /// As JSON: healthy, and findings with name, standing (ok, note, missing), problem (a word that stays), meaning and mend
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -77,8 +77,8 @@ fn tried(
     from.read_to_string(&mut text)?;
     Ok(doctor::decode(&text).unwrap_or_else(|| {
         let meaning = format!("the trial ended with {status} and said nothing");
-        [read, vec![Finding::missing("namespaces", meaning, "run it again as `casemate serve`, whose log says more")]]
-            .concat()
+        let mend = "run it again as `casemate serve`, whose log says more";
+        [read, vec![Finding::missing(Problem::TrialLost, "namespaces", meaning, mend)]].concat()
     }))
 }
 
@@ -97,6 +97,7 @@ fn trial(launch: &Launch, definitions: Definitions, read: Vec<Finding>, limited:
                 found.extend(doctor::container(&launch.settings, definitions, &delegated));
             } else {
                 found.push(Finding::advice(
+                    Problem::Untried,
                     "container",
                     "none was tried: something is missing",
                     "mend that, then ask again",
@@ -121,7 +122,7 @@ fn trial(launch: &Launch, definitions: Definitions, read: Vec<Finding>, limited:
 fn told_of(outer: std::io::Result<Option<Finding>>) -> Option<Finding> {
     outer.unwrap_or_else(|error| {
         let meaning = format!("cannot be asked: {error}");
-        Some(Finding::advice("outer filter", meaning, "read on: the trials below decide"))
+        Some(Finding::advice(Problem::OuterFilter, "outer filter", meaning, "read on: the trials below decide"))
     })
 }
 
@@ -129,6 +130,6 @@ fn told(error: &LaunchError) -> Finding {
     match error {
         LaunchError::Enter(error) => doctor::not_entered(error),
         LaunchError::Delegate(error) => doctor::not_delegated(error),
-        other => Finding::missing("namespaces", chain(other), "casemate setup"),
+        other => Finding::missing(Problem::NotEntered, "namespaces", chain(other), "casemate setup"),
     }
 }

@@ -75,12 +75,13 @@ fn typeable(text: &str, called: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::provision::Problem;
 
     #[test]
     fn what_the_error_is_about_is_not_said_again() {
         let missing = [
-            Finding::missing("cgroup", "no cgroup file system is mounted", "use a kernel"),
-            Finding::missing("home", "/h is not there", "make it"),
+            Finding::missing(Problem::CgroupNowhere, "cgroup", "no cgroup file system is mounted", "use a kernel"),
+            Finding::missing(Problem::HomeMissing, "home", "/h is not there", "make it"),
         ];
         let home = "missing home: /h is not there\n          to mend it: make it\n";
         let said = "no limit can be set: no cgroup file system is mounted";

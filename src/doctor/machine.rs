@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use crate::config::{self, Settings};
-use crate::host::provision::Finding;
+use crate::host::provision::{Finding, Problem};
 use crate::image::{Images, VerifyError};
 use crate::server::{Definitions, StartError};
 use crate::telemetry::chain;
@@ -29,6 +29,7 @@ fn seccomp(actions: &str) -> Finding {
         return Finding::ok(name, "the kernel filters system calls");
     }
     Finding::missing(
+        Problem::SeccompActions,
         name,
         format!("the kernel does not know these answers of a filter: {}", lacks.join(", ")),
         "use a kernel with CONFIG_SECCOMP_FILTER",
@@ -46,6 +47,7 @@ fn later(release: &str) -> Finding {
     let name = "kernel";
     let Some(version) = version(release) else {
         return Finding::advice(
+            Problem::KernelOld,
             name,
             format!("{release:?} has no version that can be read"),
             "read on: the trials below decide",
@@ -55,7 +57,8 @@ fn later(release: &str) -> Finding {
     if lacks.is_empty() {
         return Finding::ok(name, release);
     }
-    Finding::advice(name, format!("{release} lacks {}", lacks.join("; ")), "a newer kernel, if that matters to you")
+    let meaning = format!("{release} lacks {}", lacks.join("; "));
+    Finding::advice(Problem::KernelOld, name, meaning, "a newer kernel, if that matters to you")
 }
 
 /// `6.1.0-9-amd64` is 6.1.
@@ -88,7 +91,7 @@ fn image(name: &str, language: &str, settings: &Settings, definitions: &Definiti
     };
     let gone = || {
         let refusal = StartError::no_image(name.to_owned(), language.to_owned(), &definitions.recipes);
-        Finding::missing(&title, refusal.to_string(), &build)
+        Finding::missing(Problem::ImageMissing, &title, refusal.to_string(), &build)
     };
     // Opening would make the directory.
     if !settings.images.is_dir() {
@@ -99,7 +102,9 @@ fn image(name: &str, language: &str, settings: &Settings, definitions: &Definiti
         Ok((None, _)) => gone(),
         Ok((Some(image), images)) => match images.check_quick(&image) {
             Ok(()) => Finding::ok(&title, image.digest.to_string()),
-            Err(VerifyError::Touched { .. }) => Finding::missing(&title, "was changed after it was made", &again),
+            Err(VerifyError::Touched { .. }) => {
+                Finding::missing(Problem::ImageChanged, &title, "was changed after it was made", &again)
+            }
             Err(error) => unread(&title, &error),
         },
         Err(error) => unread(&title, &error),
@@ -109,7 +114,7 @@ fn image(name: &str, language: &str, settings: &Settings, definitions: &Definiti
 /// An ordinary user may not be able to read all of what the account may.
 fn unread(title: &str, error: &dyn std::error::Error) -> Finding {
     let meaning = format!("cannot be looked at: {}", chain(error));
-    Finding::missing(title, meaning, "ask again as root, or as whoever serves")
+    Finding::missing(Problem::ImageUnread, title, meaning, "ask again as root, or as whoever serves")
 }
 
 /// What the store needs to accept anything, and a run of set-up for images.
@@ -122,7 +127,10 @@ pub(super) fn disk(settings: &Settings) -> Finding {
         Ok(fs) => {
             room(&shown.to_string(), fs.f_bavail.saturating_mul(fs.f_frsize) >> 20, settings.store.reserve.0 >> 20)
         }
-        Err(errno) => Finding::missing(name, format!("{shown}: {errno}"), "look at the mount, or name another home"),
+        Err(errno) => {
+            let meaning = format!("{shown}: {errno}");
+            Finding::missing(Problem::DiskFull, name, meaning, "look at the mount, or name another home")
+        }
     }
 }
 
@@ -132,12 +140,14 @@ fn room(home: &str, free: u64, reserve: u64) -> Finding {
     let meaning = format!("{free} MiB are free for {home}");
     match free {
         free if free <= reserve => Finding::missing(
+            Problem::DiskFull,
             name,
             format!("{meaning}, and with less than {reserve} nothing is accepted"),
             "make room, or lower store.reserve_mib",
         ),
         free if free < 1024 => {
-            Finding::advice(name, meaning, "make room before images are built: they take about 1 GB")
+            let mend = "make room before images are built: they take about 1 GB";
+            Finding::advice(Problem::DiskLow, name, meaning, mend)
         }
         _ => Finding::ok(name, meaning),
     }
@@ -152,6 +162,7 @@ pub(super) fn ports(settings: &Settings) -> Vec<Finding> {
             Ok(_) => Finding::ok(&title, "free"),
             // The service that is to be looked at may be the one that has it.
             Err(error) => Finding::advice(
+                Problem::AddressTaken,
                 &title,
                 format!("cannot be listened at: {error}"),
                 "ss -ltnp shows who has it; PORT and CASEMATE_LISTEN choose another",
@@ -167,13 +178,14 @@ pub(super) fn clients(settings: &Settings) -> Finding {
     if let Err(refused) = settings.not_anonymous() {
         let words = refused.to_string();
         let (meaning, mend) = words.split_once(": ").unwrap_or((&words, "see `tokens` in the settings"));
-        return Finding::missing(name, meaning.to_owned(), mend);
+        return Finding::missing(Problem::ClientsAnybody, name, meaning.to_owned(), mend);
     }
     let Some(path) = &settings.tokens else { return Finding::ok(name, "nobody is asked for a token") };
     match config::tokens(path, &settings.ceilings) {
         Ok(tokens) => Finding::ok(name, format!("{} tokens", tokens.len())),
         Err(error) => {
-            Finding::missing(name, chain(&error), "correct the file of tokens, or name another with CASEMATE_TOKENS")
+            let mend = "correct the file of tokens, or name another with CASEMATE_TOKENS";
+            Finding::missing(Problem::TokensUnusable, name, chain(&error), mend)
         }
     }
 }

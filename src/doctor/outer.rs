@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::waitpid;
 
-use crate::host::provision::Finding;
+use crate::host::provision::{Finding, Problem};
 use crate::seccomp::Call;
 use crate::sys::fork::{Side, fork};
 use crate::sys::probe::errno_of;
@@ -57,6 +57,7 @@ fn refuses(name: &str) -> bool {
 
 fn finding(refused: &str) -> Finding {
     Finding::missing(
+        Problem::OuterFilter,
         "outer filter",
         format!("a filter of system calls that was there before casemate refuses {refused}"),
         "give the container another one: podman's own lets them through; docker run --security-opt seccomp=unconfined; Kubernetes \

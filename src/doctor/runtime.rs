@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::host::provision::Finding;
+use crate::host::provision::{Finding, Problem};
 use crate::runtime::{Kind, find};
 
 /// Three numbers, and which candidate of that release it is; the release itself comes after all of them.
@@ -68,7 +68,8 @@ pub(super) fn runtime(wanted: Option<Kind>, path: Option<&Path>) -> Finding {
     let name = "runtime";
     match find(wanted, path) {
         Err(error) => {
-            Finding::missing(name, crate::telemetry::chain(&error), "casemate setup, or another runtime_path")
+            let meaning = crate::telemetry::chain(&error);
+            Finding::missing(Problem::RuntimeUnusable, name, meaning, "casemate setup, or another runtime_path")
         }
         Ok((kind, program, version)) => {
             let said = output(&program, &["--version"]);
@@ -76,7 +77,8 @@ pub(super) fn runtime(wanted: Option<Kind>, path: Option<&Path>) -> Finding {
                 return Finding::ok(name, format!("{} ({version})", program.display()));
             }
             let meaning = format!("{} was built without seccomp ({version})", program.display());
-            Finding::missing(name, meaning, "install a distribution's own crun or runc")
+            let mend = "install a distribution's own crun or runc";
+            Finding::missing(Problem::RuntimeWithoutSeccomp, name, meaning, mend)
         }
     }
 }
@@ -98,7 +100,7 @@ pub(super) fn holes(wanted: Option<Kind>, path: Option<&Path>) -> Vec<Finding> {
         .map(|hole| {
             let meaning = format!("{said} has {}: {}", hole.id, hole.what);
             let mend = format!("apt-get install --only-upgrade {}, or a later release of {}", kind.name(), kind.name());
-            Finding::advice("known holes", meaning, mend)
+            Finding::advice(Problem::RuntimeHole, "known holes", meaning, mend)
         })
         .collect()
 }

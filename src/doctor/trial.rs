@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::to_json;
 use crate::config::Settings;
-use crate::host::provision::{CGROUP, DelegateError, Delegated, Finding, Standing};
+use crate::host::provision::{CGROUP, DelegateError, Delegated, Finding, Problem, Standing};
 use crate::host::userns::EnterError;
 use crate::seccomp::never;
 use crate::server::{self, Definitions, StartError};
@@ -23,11 +23,11 @@ const CONTAINER: &str = "container";
 pub fn namespaces(read: Vec<Finding>) -> Vec<Finding> {
     let settle = |finding: Finding| match finding {
         // A profile of AppArmor may allow this very program what a switch forbids all others.
-        Finding { name, standing: Standing::Missing, meaning, mend } if name == "user namespaces" => Finding {
+        Finding { name, standing: Standing::Missing, meaning, .. } if name == "user namespaces" => Finding {
             name,
             standing: Standing::Advice,
             meaning: format!("{meaning}; tried, it works for this program"),
-            mend,
+            ..finding
         },
         other => other,
     };
@@ -50,30 +50,37 @@ pub fn namespaces(read: Vec<Finding>) -> Vec<Finding> {
 /// Why they could not be entered.
 #[must_use]
 pub fn not_entered(error: &EnterError) -> Finding {
-    let mend = match error {
-        EnterError::Unshare(_) => {
+    let (problem, mend) = match error {
+        EnterError::Unshare(_) => (
+            Problem::NamespacesRefused,
             "allow user namespaces: the switches are user.max_user_namespaces, kernel.unprivileged_userns_clone and \
-             kernel.apparmor_restrict_unprivileged_userns; in a container its own seccomp profile may forbid unshare(2)"
-        }
-        EnterError::Map(_) => {
+             kernel.apparmor_restrict_unprivileged_userns; in a container its own seccomp profile may forbid unshare(2)",
+        ),
+        EnterError::Map(_) => (
+            Problem::IdsUnmapped,
             "casemate setup; and start it without no_new_privs, from a mount without nosuid, with CAP_SETUID and CAP_SETGID in \
-             its bounding set"
-        }
-        EnterError::Mount { what: "/proc", .. } => {
+             its bounding set",
+        ),
+        EnterError::Mount { what: "/proc", .. } => (
+            Problem::ProcMasked,
             "an outer container masks parts of /proc, so that the kernel lets nobody mount another: podman run --security-opt \
-             unmask=ALL, docker run --security-opt systempaths=unconfined, Kubernetes hostUsers: false and procMount: Unmasked"
-        }
-        EnterError::Mount { .. } | EnterError::Identity(_) => {
+             unmask=ALL, docker run --security-opt systempaths=unconfined, Kubernetes hostUsers: false and procMount: Unmasked",
+        ),
+        EnterError::Mount { .. } | EnterError::Identity(_) => (
+            Problem::MountsRefused,
             "a security module takes the capabilities of the namespace away (an AppArmor profile that allows userns, or \
              sysctl -w kernel.apparmor_restrict_unprivileged_userns=0), or an outer container forbids it, by its filter or by a \
-             profile: Kubernetes seccompProfile and appArmorProfile: Unconfined"
+             profile: Kubernetes seccompProfile and appArmorProfile: Unconfined",
+        ),
+        EnterError::Confine(_) => (
+            Problem::Unconfined,
+            "a kernel with CONFIG_SECCOMP_FILTER; in a container a profile of its own that lets it mount and make filters",
+        ),
+        EnterError::Pipe(_) | EnterError::Fork(_) | EnterError::Settle(_) | EnterError::Signals(_) => {
+            (Problem::NotEntered, "casemate setup")
         }
-        EnterError::Confine(_) => {
-            "a kernel with CONFIG_SECCOMP_FILTER; in a container a profile of its own that lets it mount and make filters"
-        }
-        EnterError::Pipe(_) | EnterError::Fork(_) | EnterError::Settle(_) | EnterError::Signals(_) => "casemate setup",
     };
-    Finding::missing(NAMESPACES, chain(error), mend)
+    Finding::missing(problem, NAMESPACES, chain(error), mend)
 }
 
 /// Why the cgroup cannot be handed over.
@@ -81,7 +88,7 @@ pub fn not_entered(error: &EnterError) -> Finding {
 pub fn not_delegated(error: &DelegateError) -> Finding {
     let mend = "casemate setup; in a container it takes cgroups of its own that it may write to: cgroup v2, under systemd for a \
                 rootless one, and podman run --security-opt unmask=/sys/fs/cgroup, Kubernetes containerd's cgroup_writable";
-    Finding::missing(CGROUP, chain(error), mend)
+    Finding::missing(Problem::CgroupRefused, CGROUP, chain(error), mend)
 }
 
 /// Builds what the service builds, then makes containers that run into each limit, as every start does. To be called as
@@ -109,21 +116,24 @@ pub fn container(settings: &Settings, definitions: Definitions, delegated: &Dele
 }
 
 fn failed(error: &StartError) -> Finding {
-    let (name, mend) = match error {
+    let (problem, name, mend) = match error {
         StartError::Cgroup(_) | StartError::CgroupMount(_) => (
+            Problem::LimitsRefused,
             LIMITS,
             "casemate setup; an outer container needs writable cgroups of its own (podman run --cgroupns=private --security-opt \
              unmask=/sys/fs/cgroup)",
         ),
-        StartError::Stage(_) => {
-            (NAMESPACES, "the kernel has to allow tmpfs and overlay in a user namespace: Linux 5.11 or later")
-        }
+        StartError::Stage(_) => (
+            Problem::StageRefused,
+            NAMESPACES,
+            "the kernel has to allow tmpfs and overlay in a user namespace: Linux 5.11 or later",
+        ),
         StartError::Rlimit(_) => {
-            ("hard limits", "as it says; systemd has Limit…= for it, sudo its rlimit_… in sudoers")
+            (Problem::HardLimits, "hard limits", "as it says; systemd has Limit…= for it, sudo its rlimit_… in sudoers")
         }
-        _ => (CONTAINER, "docs/TROUBLESHOOTING.md, \"The start\", has this message"),
+        _ => (Problem::ContainerFailed, CONTAINER, "docs/TROUBLESHOOTING.md, \"The start\", has this message"),
     };
-    Finding::missing(name, chain(error), mend)
+    Finding::missing(problem, name, chain(error), mend)
 }
 
 /// As text, to cross a pipe.
@@ -144,7 +154,11 @@ pub fn decode(text: &str) -> Option<Vec<Finding>> {
             "note" => Standing::Advice,
             _ => return None,
         };
-        Some(Finding { name: text("name")?, standing, meaning: text("meaning")?, mend: text("mend") })
+        let problem = match one["problem"].as_str() {
+            Some(id) => Some(Problem::of(id)?),
+            None => None,
+        };
+        Some(Finding { name: text("name")?, standing, problem, meaning: text("meaning")?, mend: text("mend") })
     };
     value["findings"].as_array()?.iter().map(finding).collect()
 }
@@ -156,7 +170,9 @@ mod tests {
 
     #[test]
     fn findings_cross_a_pipe_as_they_are() {
-        let all = vec![Finding::ok("a", "x"), Finding::advice("b", "y", "z"), Finding::missing("c", "\"\n", "")];
+        let (low, gone) = (Problem::DiskLow, Problem::HomeMissing);
+        let all =
+            vec![Finding::ok("a", "x"), Finding::advice(low, "b", "y", "z"), Finding::missing(gone, "c", "\"\n", "")];
         assert_eq!(decode(&encode(&all)), Some(all));
         assert_eq!(decode("{\"findings\":[{\"name\":\"a\"}]}"), None);
         assert_eq!(decode(""), None);
@@ -164,8 +180,10 @@ mod tests {
 
     #[test]
     fn a_trial_settles_what_a_switch_says() {
-        let read =
-            vec![Finding::missing("user namespaces", "AppArmor takes", "sysctl"), Finding::missing("home", "gone", "")];
+        let read = vec![
+            Finding::missing(Problem::UsernsApparmor, "user namespaces", "AppArmor takes", "sysctl"),
+            Finding::missing(Problem::HomeMissing, "home", "gone", ""),
+        ];
         let all = namespaces(read);
         assert_eq!((all[0].standing, all[1].standing), (Standing::Advice, Standing::Missing));
         assert!(all[0].meaning.contains("tried, it works"), "{all:?}");

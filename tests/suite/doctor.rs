@@ -24,12 +24,18 @@ fn casemate(settings: &Settings, script: &str, arguments: &[&str]) -> Output {
     command.stdin(Stdio::null()).output().expect("unshare")
 }
 
-/// Findings as `standing name: meaning -> mend`, and whether all is well.
-fn examined(settings: &Settings, script: &str, arguments: &[&str]) -> (bool, Vec<String>) {
+/// The whole report.
+pub fn report(settings: &Settings, script: &str, arguments: &[&str]) -> Value {
     let said = casemate(settings, script, &[&["doctor", "--json"], arguments].concat());
     let report: Value =
         serde_json::from_slice(&said.stdout).unwrap_or_else(|error| panic!("{script}: {error}: {said:?}"));
     assert_eq!(said.status.success(), report["healthy"] == true, "{script}: {said:?}");
+    report
+}
+
+/// Findings as `standing name: meaning -> mend`, and whether all is well.
+fn examined(settings: &Settings, script: &str, arguments: &[&str]) -> (bool, Vec<String>) {
+    let report = report(settings, script, arguments);
     let text = |one: &Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
     let findings = report["findings"].as_array().expect("findings").iter().map(|one| {
         format!("{} {}: {} -> {}", text(one, "standing"), text(one, "name"), text(one, "meaning"), text(one, "mend"))
@@ -37,12 +43,12 @@ fn examined(settings: &Settings, script: &str, arguments: &[&str]) -> (bool, Vec
     (report["healthy"] == true, findings.collect())
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings::new(Runtime::Crun)
 }
 
 /// A program that says this of its version.
-fn runtime(said: &str) -> (tempfile::TempDir, Settings) {
+pub fn runtime(said: &str) -> (tempfile::TempDir, Settings) {
     let directory = tempfile::Builder::new().prefix("cmtest-runtime-").tempdir().expect("a temporary directory");
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).expect("its permissions");
     let program = directory.path().join("runtime");

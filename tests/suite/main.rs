@@ -22,6 +22,7 @@ mod config_command;
 mod confinement;
 mod diagnose;
 mod doctor;
+mod doctor_problems;
 mod each_verdict;
 mod endings;
 mod events;

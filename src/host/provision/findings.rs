@@ -2,6 +2,7 @@
 
 use super::delegation::Delegation;
 use super::layout::CgroupLayout;
+use super::problem::Problem;
 use super::reboot::Init;
 use super::state::{Beyond, Home, Ids, State};
 use super::who::Who;
@@ -25,6 +26,8 @@ pub struct Finding {
     pub name: String,
     /// How it stands.
     pub standing: Standing,
+    /// What is wrong; nothing where it is as it should be.
+    pub problem: Option<Problem>,
     /// What that means.
     pub meaning: String,
     /// What mends it, to be typed; or in words, where no command does.
@@ -49,19 +52,20 @@ impl Finding {
     /// As it should be.
     #[must_use]
     pub fn ok(name: &str, meaning: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), standing: Standing::Ok, meaning: meaning.into(), mend: None }
+        Self { name: name.to_owned(), standing: Standing::Ok, problem: None, meaning: meaning.into(), mend: None }
     }
 
     /// The service cannot do without.
     #[must_use]
-    pub fn missing(name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), standing: Standing::Missing, meaning: meaning.into(), mend: Some(mend.into()) }
+    pub fn missing(problem: Problem, name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Self {
+        let (problem, mend) = (Some(problem), Some(mend.into()));
+        Self { name: name.to_owned(), standing: Standing::Missing, problem, meaning: meaning.into(), mend }
     }
 
     /// Something to know.
     #[must_use]
-    pub fn advice(name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { standing: Standing::Advice, ..Self::missing(name, meaning, mend) }
+    pub fn advice(problem: Problem, name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { standing: Standing::Advice, ..Self::missing(problem, name, meaning, mend) }
     }
 }
 
@@ -69,8 +73,8 @@ fn ok(name: &str, meaning: impl Into<String>) -> Finding {
     Finding::ok(name, meaning)
 }
 
-fn missing(name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Finding {
-    Finding::missing(name, meaning, mend)
+fn missing(problem: Problem, name: &str, meaning: impl Into<String>, mend: impl Into<String>) -> Finding {
+    Finding::missing(problem, name, meaning, mend)
 }
 
 /// Everything that was looked at, in the order in which it is needed.
@@ -80,8 +84,13 @@ pub fn findings(state: &State, who: &Who) -> Vec<Finding> {
     all.extend(kernel(state));
     if who.service {
         all.push(match state.uid {
-            None => missing(ACCOUNT, format!("there is no account {}", who.name), SETUP),
-            Some(0) => missing(ACCOUNT, format!("{} is root", who.name), "name another account in the settings"),
+            None => missing(Problem::AccountMissing, ACCOUNT, format!("there is no account {}", who.name), SETUP),
+            Some(0) => missing(
+                Problem::AccountRoot,
+                ACCOUNT,
+                format!("{} is root", who.name),
+                "name another account in the settings",
+            ),
             Some(uid) => ok(ACCOUNT, format!("{} (uid {uid})", who.name)),
         });
     }
@@ -98,13 +107,18 @@ fn programs(state: &State) -> Vec<Finding> {
         let path_text = path.display().to_string();
         if found.powerless.contains(path) {
             let meaning = format!("{path_text} has no setuid bit or file capability, or lies on a nosuid mount");
-            missing(need.what, meaning, SETUP)
+            missing(Problem::HelperPowerless, need.what, meaning, SETUP)
         } else {
             ok(short(need.what), path_text)
         }
     });
     let absent = found.missing.iter().map(|need| {
-        missing(short(need.what), format!("not found; it {} (package {})", need.purpose, need.package), SETUP)
+        missing(
+            Problem::ProgramMissing,
+            short(need.what),
+            format!("not found; it {} (package {})", need.purpose, need.package),
+            SETUP,
+        )
     });
     present.chain(absent).collect()
 }
@@ -119,30 +133,40 @@ fn kernel(state: &State) -> Vec<Finding> {
     let name = "user namespaces";
     let mut all = Vec::new();
     if kernel.max_user_namespaces == Some(0) {
-        all.push(missing(name, "the kernel allows none", "sysctl -w user.max_user_namespaces=15000"));
+        all.push(missing(
+            Problem::UsernsNone,
+            name,
+            "the kernel allows none",
+            "sysctl -w user.max_user_namespaces=15000",
+        ));
     }
     if kernel.unprivileged_clone == Some(0) {
-        all.push(missing(name, "the kernel leaves them to root", "sysctl -w kernel.unprivileged_userns_clone=1"));
+        all.push(missing(
+            Problem::UsernsRoot,
+            name,
+            "the kernel leaves them to root",
+            "sysctl -w kernel.unprivileged_userns_clone=1",
+        ));
     }
     let restricted = kernel.apparmor_restricts.is_some_and(|value| value != 0);
     if restricted && kernel.apparmor_profile.is_none() {
         let mend = "load the profile casemate.apparmor that comes with it (docs/OPERATIONS.md), \
                     or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
-        all.push(missing(name, "AppArmor takes their capabilities away", mend));
+        all.push(missing(Problem::UsernsApparmor, name, "AppArmor takes their capabilities away", mend));
     }
     if kernel.no_new_privs && !kernel.has_setid {
         let meaning = "this process has no_new_privs set, so newuidmap cannot work";
         let mend = "start it without (systemd: NoNewPrivileges=no; podman and docker: no --security-opt no-new-privileges; \
                     Kubernetes: allowPrivilegeEscalation: true), or as the account that serves with CAP_SETUID and CAP_SETGID \
                     (systemd: AmbientCapabilities=)";
-        all.push(missing("privileges", meaning, mend));
+        all.push(missing(Problem::NoNewPrivs, "privileges", meaning, mend));
     }
     if !kernel.lacks.is_empty() {
         let meaning =
             format!("{} cannot be had here, so that nobody can lend the service its ids", kernel.lacks.join(", "));
         let mend = "podman and docker run --cap-add chown,setuid,setgid; Kubernetes capabilities.add: [CHOWN, SETUID, SETGID]; \
                     systemd: CapabilityBoundingSet=";
-        all.push(missing("capabilities", meaning, mend));
+        all.push(missing(Problem::Capabilities, "capabilities", meaning, mend));
     }
     match &kernel.apparmor_profile {
         // A profile may still forbid them; the trial shows that.
@@ -157,11 +181,16 @@ fn home(state: &State, who: &Who) -> Finding {
     let path = who.home.display();
     match state.home {
         Home::Ready => ok("home", path.to_string()),
-        Home::Missing => missing("home", format!("{path} is not there"), SETUP),
-        Home::Closed => missing("home", format!("{path} must be open for passing through (mode 0711)"), SETUP),
-        Home::Foreign { owner } => {
-            missing("home", format!("{path} belongs to uid {owner}"), "move it away, or name another home")
+        Home::Missing => missing(Problem::HomeMissing, "home", format!("{path} is not there"), SETUP),
+        Home::Closed => {
+            missing(Problem::HomeClosed, "home", format!("{path} must be open for passing through (mode 0711)"), SETUP)
         }
+        Home::Foreign { owner } => missing(
+            Problem::HomeForeign,
+            "home",
+            format!("{path} belongs to uid {owner}"),
+            "move it away, or name another home",
+        ),
     }
 }
 
@@ -173,6 +202,7 @@ fn ids(ids: &Ids, who: &Who) -> Finding {
         }
         _ if ids.beyond.is_some() => few(ids.beyond.as_ref(), who),
         _ => missing(
+            Problem::IdsMissing,
             SUBORDINATE_IDS,
             format!("{} has no range of 65536 in both /etc/subuid and /etc/subgid", who.name),
             SETUP,
@@ -183,11 +213,11 @@ fn ids(ids: &Ids, who: &Who) -> Finding {
 /// A container has what its engine gave it; no set-up within adds to that.
 fn few(beyond: Option<&Beyond>, who: &Who) -> Finding {
     let name = SUBORDINATE_IDS;
-    let Some(Beyond { file, lent, map }) = beyond else { return missing(name, "none", SETUP) };
+    let Some(Beyond { file, lent, map }) = beyond else { return missing(Problem::IdsMissing, name, "none", SETUP) };
     let meaning = format!("{file} lends {} {}, and {}", who.name, words(*lent), has(map));
     let mend = "give the container 65536 ids more, in one piece, and lend those: docs/CONTAINERS.md has how (podman: \
                 usermod --add-subuids outside; Kubernetes: hostUsers: false, and the kubelet's userNamespaces.idsPerPod)";
-    missing(name, meaning, mend)
+    missing(Problem::IdsBeyond, name, meaning, mend)
 }
 
 fn delegation(state: &State, who: &Who) -> Finding {
@@ -201,21 +231,28 @@ fn delegation(state: &State, who: &Who) -> Finding {
         Delegation::Incomplete if who.service && state.init == Init::Other => {
             ok(name, "handed over when root starts the service")
         }
-        Delegation::Incomplete => missing(name, format!("{} may not set limits", who.name), SETUP),
+        Delegation::Incomplete => {
+            missing(Problem::CgroupIncomplete, name, format!("{} may not set limits", who.name), SETUP)
+        }
         Delegation::Foreign { directory, owner } => {
             let path = directory.display();
-            missing(name, format!("{path} belongs to uid {owner}"), format!("rmdir {path}; {SETUP}"))
+            missing(
+                Problem::CgroupForeign,
+                name,
+                format!("{path} belongs to uid {owner}"),
+                format!("rmdir {path}; {SETUP}"),
+            )
         }
-        Delegation::Nowhere(why) => missing(name, why.to_string(), WRITABLE),
+        Delegation::Nowhere(why) => missing(Problem::CgroupNowhere, name, why.to_string(), WRITABLE),
         Delegation::UserManager(manager) => match manager.lacks() {
             _ if !manager.lingers || manager.controllers.is_none() => {
-                missing(name, format!("the systemd manager of {} does not run", who.name), SETUP)
+                missing(Problem::ManagerDown, name, format!("the systemd manager of {} does not run", who.name), SETUP)
             }
             lacks if lacks.is_empty() => ok(name, "the user's systemd manager delegates one when the service starts"),
             lacks => {
                 let meaning = format!("systemd does not yet delegate to {}: {}", who.name, lacks.join(", "));
                 let mend = if manager.drop_in { "log out of every session and in again, or reboot" } else { SETUP };
-                missing(name, meaning, mend)
+                missing(Problem::ManagerNarrow, name, meaning, mend)
             }
         },
     }
@@ -224,10 +261,8 @@ fn delegation(state: &State, who: &Who) -> Finding {
 /// Where nothing makes the delegation again at boot, that is said plainly.
 fn reboot(state: &State, who: &Who) -> Option<Finding> {
     let made = matches!(state.delegation, Delegation::Ready | Delegation::Incomplete);
-    let advice = |meaning: &str, mend: &str| {
-        let (name, meaning) = ("after a reboot".to_owned(), meaning.to_owned());
-        Some(Finding { name, standing: Standing::Advice, meaning, mend: Some(mend.to_owned()) })
-    };
+    let advice =
+        |meaning: &str, mend: &str| Some(Finding::advice(Problem::RebootLoses, "after a reboot", meaning, mend));
     match (state.init, &state.layout) {
         _ if !made => None,
         (_, CgroupLayout::None(_)) => None,
@@ -235,7 +270,9 @@ fn reboot(state: &State, who: &Who) -> Option<Finding> {
             advice("the cgroup directories are gone; a service started by root makes them again", "casemate serve")
         }
         (Init::Other, _) => advice("the cgroup directories are gone and nothing here makes them again at boot", SETUP),
-        _ if state.keep.is_some() => Some(missing("after a reboot", "the cgroup directories would be gone", SETUP)),
+        _ if state.keep.is_some() => {
+            Some(missing(Problem::RebootLoses, "after a reboot", "the cgroup directories would be gone", SETUP))
+        }
         _ => Some(ok("after a reboot", "the cgroup directories are made again")),
     }
 }
