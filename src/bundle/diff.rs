@@ -199,7 +199,7 @@ mod tests {
                 "no limit of memory",
                 "no limit of NOFILE",
                 "/sys: sysfs read-only",
-                "/proc without subset=pid",
+                "/proc without ro, subset=pid",
             ] {
                 assert!(they.contains(words), "{name}: {words} not in\n{they}");
             }

@@ -30,11 +30,11 @@ pub(super) fn rlimits(limits: &Limits, core: u64, start_up: u64) -> Result<Vec<P
         (PosixRlimitType::RlimitCore, core),
         (PosixRlimitType::RlimitCpu, cpu_seconds),
         (PosixRlimitType::RlimitFsize, limits.file_size.0),
-        // Whatever the service itself was given: no real-time priority, and none above what is usual (0 is nice 20).
-        (PosixRlimitType::RlimitNice, 0),
         (PosixRlimitType::RlimitNofile, u64::from(limits.open_files.0)),
-        (PosixRlimitType::RlimitRtprio, 0),
         (PosixRlimitType::RlimitStack, limits.stack.0),
+        // Whatever the service itself was given: no real-time priority, and none above the usual one (0 is nice 20).
+        (PosixRlimitType::RlimitNice, 0),
+        (PosixRlimitType::RlimitRtprio, 0),
     ]
     .into_iter()
     .map(|(kind, value)| PosixRlimitBuilder::default().typ(kind).hard(value).soft(value).build())
