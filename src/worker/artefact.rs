@@ -28,13 +28,17 @@ pub(super) enum Found {
     TooMuch,
 }
 
-/// Reads every regular file below `code`, at most `limit` bytes together.
+/// Reads every regular file below `code`, at most `limit` bytes together. How many names there are is bounded by the inodes
+/// of the file system (`limits.*.tmp_inodes`), in which a second link takes one as well; of directories that are still to be
+/// read only the paths are kept, so that however many there are, four descriptors are open at most.
 pub(super) fn collect(code: &Path, limit: u64) -> io::Result<Found> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let top = rustix::fs::open(code, flags, Mode::empty())?;
     let (mut files, mut left) = (Vec::new(), limit);
-    let mut open = vec![(top, PathBuf::new())];
-    while let Some((dir, path)) = open.pop() {
+    let mut unread = vec![PathBuf::new()];
+    while let Some(path) = unread.pop() {
+        let at = if path.as_os_str().is_empty() { Path::new(".") } else { &path };
+        let dir = beneath(&top, at.as_os_str().as_bytes(), OFlags::DIRECTORY)?;
         for entry in Dir::read_from(&dir)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
@@ -46,9 +50,7 @@ pub(super) fn collect(code: &Path, limit: u64) -> io::Result<Found> {
                 return Ok(Found::TooMuch);
             }
             match entry.file_type() {
-                FileType::Directory => {
-                    open.push((beneath(&dir, name, OFlags::DIRECTORY)?, below));
-                }
+                FileType::Directory => unread.push(below),
                 FileType::RegularFile => {
                     let file = beneath(&dir, name, OFlags::NONBLOCK)?;
                     let stat = rustix::fs::fstat(&file)?;
@@ -125,6 +127,35 @@ mod tests {
         let long: PathBuf = std::iter::repeat_n("d".repeat(250), 13).collect();
         fs::create_dir_all(dir.path().join(long)).unwrap();
         assert_eq!(collect(dir.path(), 10).unwrap(), Found::TooMuch);
+    }
+
+    /// Set where the test below is the only one of its process.
+    const FEW_DESCRIPTORS: &str = "CASEMATE_TEST_FEW_DESCRIPTORS";
+
+    #[test]
+    fn many_directories_take_few_descriptors() {
+        if std::env::var_os(FEW_DESCRIPTORS).is_none() {
+            // The limit is a whole process's, and other tests run in this one.
+            let name = concat!(module_path!(), "::many_directories_take_few_descriptors");
+            let name = name.split_once("::").unwrap().1;
+            let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+            let seen = alone.args(["--exact", name]).env(FEW_DESCRIPTORS, "1").output().unwrap();
+            let said = String::from_utf8_lossy(&seen.stdout);
+            assert!(seen.status.success() && said.contains("1 passed"), "{said}");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..2000 {
+            let one = dir.path().join(format!("{number}/below"));
+            fs::create_dir_all(&one).unwrap();
+            fs::write(one.join("file"), "x").unwrap();
+        }
+        let number = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().to_str().unwrap().parse().unwrap();
+        let highest: u64 = fs::read_dir("/proc/self/fd").unwrap().map(number).max().unwrap();
+        let few = highest + 8;
+        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, few, few).unwrap();
+        let Found::Files(files) = collect(dir.path(), 2000).unwrap() else { panic!("too much") };
+        assert_eq!(files.len(), 2000);
     }
 
     #[test]
