@@ -153,7 +153,7 @@ impl<W: Write> Watch<'_, W> {
         let (signal, event) = (libc::WSTOPSIG(status), status >> 16);
         match event {
             0 if signal == libc::SIGTRAP | 0x80 => self.call(pid)?,
-            0 => return self.resume(pid, signal),
+            0 => return self.resume(pid, self.delivered(pid, signal)),
             // A stop of the whole program, by SIGSTOP for one: it stays stopped until it is told to go on.
             EVENT_STOP if signal != libc::SIGTRAP => return gone_or(request(libc::PTRACE_LISTEN, pid, 0)),
             // The starter may still have been the runtime when it was attached to; that it becomes itself is no program's doing.
@@ -197,6 +197,13 @@ impl<W: Write> Watch<'_, W> {
         let Some((arch, number, args)) = self.within.remove(&pid).filter(|_| self.begun) else { return Ok(()) };
         let seen = Seen { arch, number, args, end };
         if self.all || seen.may_be_refused() { self.out.write_all(&seen.to_bytes()) } else { Ok(()) }
+    }
+
+    /// What a thread gets of a signal that is sent to it. A container's process 1 cannot be stopped from inside: unwatched the
+    /// kernel drops SIGSTOP at once (pid_namespaces(7)). Watched it asks the watcher, and takes what that delivers for
+    /// another's who may (kernel/signal.c, `sig_task_ignored` and `get_signal`); any other that it is to drop it drops then.
+    fn delivered(&self, pid: Pid, signal: libc::c_int) -> libc::c_int {
+        if pid == self.starter && signal == libc::SIGSTOP { 0 } else { signal }
     }
 
     /// On to the next stop. Of the starter only what it starts is of interest.

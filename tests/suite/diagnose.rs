@@ -194,6 +194,39 @@ fn limits_hold_all_the_same(runtime: Runtime) {
     }
 }
 
+/// Process 1 of a container cannot be stopped or ended by its job, watched or not; a program's own child can.
+fn no_signal_to_process_1_makes_a_difference(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let client = Server::shared(runtime).client();
+    let source = "\
+import os, signal, time
+for number in range(1, 65):
+    try: os.kill(1, number)
+    except OSError as error: print(number, error.errno)
+os.kill(1, signal.SIGSTOP)
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+os.kill(child, signal.SIGSTOP)
+_, status = os.waitpid(child, os.WUNTRACED)
+print(os.WIFSTOPPED(status) and os.WSTOPSIG(status))
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+print('x')
+";
+    let wall = scale::limit("WALL_MS", 5000);
+    let seen = [false, true].map(|diagnose| {
+        let job =
+            json!({"language": "python", "source": source, "diagnose": diagnose, "limits": {"run": {"wall_ms": wall}}});
+        let seen = client.judge(&job);
+        assert_eq!(seen["run"]["refused_calls"].is_array(), diagnose, "{seen:#}");
+        (seen["verdict"].clone(), seen["run"]["stdout"].clone())
+    });
+    assert_eq!(seen[0], seen[1], "without and with");
+    assert_eq!(seen[1].0, "accepted");
+    assert!(seen[1].1.as_str().is_some_and(|printed| printed.ends_with("19\nx\n")), "{}", seen[1].1);
+}
+
 fn program_that_forks() -> Value {
     let source = program!("c/fork_until_refused.c").replace("STATUS", "1");
     let mut job = c(&source.replace("int main(void) {", "int main(void) {\n    syscall(600);"));
@@ -302,6 +335,7 @@ under_both_runtimes!(
     a_call_that_ends_the_program_is_named,
     who_does_not_ask_is_told_nothing,
     limits_hold_all_the_same,
+    no_signal_to_process_1_makes_a_difference,
     what_is_watched_can_be_followed_and_cancelled,
     the_command_names_them_too,
     where_nobody_can_look_the_run_takes_place,
