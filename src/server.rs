@@ -22,6 +22,7 @@ use crate::cgroup::{CgroupError, Delegation, Hierarchies};
 use crate::config::{HttpSettings, NameRefused, RuntimeChoice, Settings, TokenEntry, UnenforcedLimits};
 use crate::health::Health;
 use crate::host::ids::IdBlocks;
+use crate::host::processors;
 use crate::host::provision::Delegated;
 use crate::host::rlimits::{self, RlimitError};
 use crate::host::stage::{Stage, StageError};
@@ -222,7 +223,8 @@ fn mount_cgroup2() -> Result<(), StartError> {
 /// Descriptors that the service itself needs: sockets, the store, the stage, the log.
 const OWN_FILES: u64 = 128;
 
-/// Descriptors that one running job holds at most: pipes, its cgroup's files, the calls of the runtime.
+/// Descriptors that one running job holds at most: pipes, its cgroup's files, the calls of the runtime, what it compiled to
+/// while that is read. A container that waits for a job's next run holds fewer, and has as many reckoned.
 const FILES_OF_A_JOB: u64 = 32;
 
 /// The connections that are served at once: the setting, or what the limit of open files leaves beside the jobs. Raises
@@ -233,7 +235,7 @@ fn connections(settings: &Settings) -> usize {
     if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most, most) {
         tracing::warn!("the limit of open files cannot be raised to {most}: {error}");
     }
-    let left = beside_jobs(most, settings.max_workers.get());
+    let left = beside_jobs(most, settings.max_workers.get() + processors());
     if left < wanted {
         tracing::warn!(
             "{left} connections at once instead of {wanted}: open files are limited to {most}, and jobs need theirs; \
@@ -243,9 +245,10 @@ fn connections(settings: &Settings) -> usize {
     left.min(wanted)
 }
 
-/// How many of `files` descriptors are for connections; some in any case.
-fn beside_jobs(files: u64, workers: usize) -> usize {
-    let jobs = FILES_OF_A_JOB.saturating_mul(workers as u64);
+/// How many of `files` descriptors are for connections; some in any case. `jobs` are those that run, and the containers that
+/// wait for next runs of theirs.
+fn beside_jobs(files: u64, jobs: usize) -> usize {
+    let jobs = FILES_OF_A_JOB.saturating_mul(jobs as u64);
     usize::try_from(files.saturating_sub(OWN_FILES).saturating_sub(jobs)).unwrap_or(usize::MAX).max(LEAST)
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::Sandbox;
@@ -60,8 +60,8 @@ pub(super) struct Reserve {
     bounds: Bounds,
     traffic: Arc<Traffic>,
     processors: usize,
-    /// Those that make containers ahead for the next runs of their own jobs.
-    turns: Semaphore,
+    /// One for each container that waits, or is made, for the next runs of a job that is under way.
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Reserve {
         };
         let processors = processors();
         let shelves = Mutex::new(kinds.into_iter().map(shelf).collect());
-        Self { shelves, bounds, traffic: Arc::default(), processors, turns: Semaphore::new(processors) }
+        Self { shelves, bounds, traffic: Arc::default(), processors, turns: Arc::new(Semaphore::new(processors)) }
     }
 
     /// Says that a job is under way.
@@ -144,9 +144,9 @@ impl Reserve {
         found
     }
 
-    /// Waits until a container may be made ahead for a job that is under way. Fair; over when what it gives is dropped.
-    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.turns.acquire().await.ok()
+    /// What a container that is made ahead for a job under way holds one of until its run takes it. Of all jobs together.
+    pub(super) const fn turns(&self) -> &Arc<Semaphore> {
+        &self.turns
     }
 
     /// Takes back one that was not used; gives it on where no shelf wants it.

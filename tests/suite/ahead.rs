@@ -41,6 +41,53 @@ fn further_runs_wait_for_no_launch(runtime: Runtime) {
     }
 }
 
+/// However many submissions run, no more containers than there are processors wait for their next runs.
+fn all_jobs_together_have_so_many_ahead(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let jobs = processors + 2;
+    let settings = Settings::new(runtime).set("MAX_WORKERS", jobs).limit(&["python"], "RUN", "CPU_PERCENT", 0);
+    let server = Server::start(&settings.set("CASEMATE_POOL__LEAST", 0).set("CASEMATE_POOL__MOST", 0));
+    let client = server.client();
+    let made = || Page::parse(&client.get("/metrics").text()).get("casemate_container_make_seconds_count");
+    let began = made();
+    let processes = || Process::of(server.pid()).descendants().len();
+    let before = processes();
+    let tests = vec![json!({}); processors + 2];
+    let wall = scale::limit("WALL_MS", 60_000);
+    let source = "import time; time.sleep(600)";
+    let job = json!({"language": "python", "source": source, "tests": tests, "limits": {"run": {"wall_ms": wall}}});
+    let ids: Vec<String> = (0..jobs)
+        .map(|_| {
+            let reply = client.post("/v1/submissions", job.to_string().as_bytes());
+            assert_eq!(reply.status, 202, "{}", reply.text());
+            reply.json()["id"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    // Those of the first runs, and those that wait: no first run ends.
+    let expected = u32::try_from(jobs + processors).expect("not so many");
+    let deadline = Instant::now() + scale::patience(Duration::from_secs(30));
+    let (mut number, mut since) = (0.0, Instant::now());
+    while number < f64::from(expected) || since.elapsed() < scale::patience(Duration::from_secs(1)) {
+        assert!(Instant::now() < deadline, "{number} were made, not {expected}\n{}", server.log());
+        thread::sleep(Duration::from_millis(20));
+        let now = made() - began;
+        if now > number {
+            (number, since) = (now, Instant::now());
+        }
+    }
+    assert!(number <= f64::from(expected), "{number} containers for {jobs} runs and {processors} to wait");
+    for id in ids {
+        let told = client.send("DELETE", &format!("/v1/submissions/{id}"), &[], b"").expect("a reply");
+        assert!(matches!(told.status, 200 | 202), "{}", told.text());
+    }
+    let deadline = Instant::now() + scale::patience(Duration::from_secs(20));
+    while processes() > before {
+        assert!(Instant::now() < deadline, "{} processes are left, before {before}\n{}", processes(), server.log());
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Keeps every processor busy for a moment, so that nothing is made beside it.
 const BUSY: &str = "import os, time
 for _ in range(os.cpu_count() or 1):
@@ -104,4 +151,8 @@ fn what_was_taken_ahead_and_not_used_goes_back(runtime: Runtime) {
     }
 }
 
-under_both_runtimes!(further_runs_wait_for_no_launch, what_was_taken_ahead_and_not_used_goes_back);
+under_both_runtimes!(
+    further_runs_wait_for_no_launch,
+    all_jobs_together_have_so_many_ahead,
+    what_was_taken_ahead_and_not_used_goes_back,
+);
