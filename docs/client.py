@@ -60,7 +60,7 @@ class Casemate:
     def __init__(self, address, token=None, timeout=120):
         self.address = address.rstrip("/")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Seconds without a byte; a comment comes every 15 where nothing happens.
+        # Seconds without a byte. Where nothing happens a comment comes every 15 as the service comes (http.heartbeat_ms).
         self.timeout = timeout
 
     def open(self, method, path, body=None, **headers):
@@ -87,11 +87,11 @@ class Casemate:
             except (Refused, OSError, http.client.HTTPException) as error:
                 patience.bear(error)
 
-    def submit(self, language, source, **more):
-        """Submits; `more` is any other field: stdin, args, env, limits, streams, expected,
-        compare, tests, stop_on_failure, collect, diagnose."""
+    def submit(self, language, source=None, key=None, **more):
+        """Submits `source`, or `files` and `entry`; `more` is any other field: stdin, args, env, limits, streams, expected,
+        compare, tests, stop_on_failure, collect, diagnose. After a failure the same with the same key submits once."""
         body = {"language": language, "source": source, **more}
-        return self.ask("POST", "/v1/submissions", body, Idempotency_Key=str(uuid.uuid4()))
+        return self.ask("POST", "/v1/submissions", body, Idempotency_Key=key or str(uuid.uuid4()))
 
     def submit_all(self, submissions, key=None):
         """Many at once: of each, in order, `id` or `problem`. Repeat with the same key where some found no place."""
@@ -113,7 +113,7 @@ class Casemate:
             if shown["ended_at"]:
                 return shown
 
-    def run(self, language, source, **more):
+    def run(self, language, source=None, **more):
         return self.wait(self.submit(language, source, **more)["id"])
 
     def cancel(self, id):
@@ -172,11 +172,16 @@ def main():
                 to = sys.stdout if data["step"] == "run" and data["stream"] == "stdout" else sys.stderr
                 to.buffer.write(content(data))
                 to.buffer.flush()
+            elif event == "skipped":
+                print(f"{file}: {data['bytes']} bytes of {data['stream']} are not shown", file=sys.stderr)
+            elif event == "restart":
+                print(f"{file}: {data['detail']}; what was printed before does not count", file=sys.stderr)
             elif event == "end":
                 print(f"{file}: {data['verdict']}", file=sys.stderr)
                 sys.exit(0 if data["verdict"] == "accepted" else 1)
     except KeyboardInterrupt:
         client.cancel(submission["id"])
+        sys.exit(130)
 
 
 if __name__ == "__main__":

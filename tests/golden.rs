@@ -235,15 +235,18 @@ fn the_file_system_is_read_only_and_narrow() {
             assert!(known || covered || to.starts_with("/dev/"), "{name}: {to} is not in the images");
             assert!(options.contains(&"nosuid"), "{name}: {mount}");
             assert!(to == "/dev" || options.contains(&"nodev"), "{name}: {mount}");
+            let bounded = |what: &str| options.iter().any(|option| option.starts_with(what));
+            assert!(mount["type"] != "tmpfs" || bounded("size=") && bounded("nr_inodes="), "{name}: {mount}");
             if options.contains(&"bind") {
                 let writable = to == "/code" && name.contains("-compile-");
                 assert_eq!(options.contains(&"rw"), writable, "{name}: {mount}");
                 assert_eq!(options.contains(&"ro"), !writable, "{name}: {mount}");
             }
         }
-        // Only processes: then there is nothing in it to mask, and nothing to protect from being written.
+        // Only processes: then there is nothing in it to mask. What a process may write of itself counts for the machine in part.
         let proc = items(&config["mounts"]).iter().find(|mount| mount["destination"] == "/proc").unwrap();
-        assert!(proc["type"] == "proc" && strings(&proc["options"]).contains(&"subset=pid"), "{name}: {proc}");
+        let options = strings(&proc["options"]);
+        assert!(proc["type"] == "proc" && options.contains(&"subset=pid") && options.contains(&"ro"), "{name}: {proc}");
     }
 }
 
@@ -258,6 +261,7 @@ fn one_value_of_limits_is_in_every_place() {
         let limit = |kind: &str| {
             items(&config["process"]["rlimits"]).iter().find(|limit| limit["type"] == kind).unwrap()["hard"].clone()
         };
+        assert_eq!((limit("RLIMIT_NICE"), limit("RLIMIT_RTPRIO")), (json!(0), json!(0)), "{name}");
         assert_eq!(limit("RLIMIT_NOFILE"), limits.open_files.0, "{name}");
         assert_eq!(limit("RLIMIT_STACK"), limits.stack.0, "{name}");
         assert_eq!(limit("RLIMIT_FSIZE"), limits.file_size.0, "{name}");

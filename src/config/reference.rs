@@ -60,9 +60,9 @@ pub fn reference() -> String {
         "# Settings\n\n\
          This page is generated from the table in `src/config/table.rs`; a test fails when it is stale.\n\n\
          A setting is looked for in the environment, then in the file, then it has its default. The file is TOML:\n\
-         `CASEMATE_CONFIG`, else `casemate.toml` in the directory `CASEMATE_SETTINGS` (default `/etc/casemate` for root and\n\
-         the service account, `~/.config/casemate` for a user), where it need not exist. In the environment a list has commas\n\
-         between its items. `port`, `max_workers`, `queue_size` and `default_language` can also be given with the prefix\n\
+         `CASEMATE_CONFIG`, else `casemate.toml` in the directory `CASEMATE_SETTINGS` (default `/etc/casemate` for root,\n\
+         also once it has become the service account, `~/.config/casemate` for whoever else starts it; the unit names it), where\n\
+         it need not exist. In the environment a list has commas between its items. `port`, `max_workers`, `queue_size` and `default_language` can also be given with the prefix\n\
          `CASEMATE_`. Unknown keys and unknown variables with that prefix are refused, and every mistake is reported at once.\n\n\
          `<step>` is `run` or `compile`, `<language>` the name of a language.\n\n\
          | key | variable | default | accepted |\n|---|---|---|---|\n",

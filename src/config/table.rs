@@ -81,7 +81,9 @@ const SERVICE: &[Row] = &[
     ),
     row!(
         "home",
-        Preset::Derived("`/var/lib/casemate` for root and the service account, `~/.local/share/casemate` for a user"),
+        Preset::Derived(
+            "`/var/lib/casemate` for root, also once it has become the service account, `~/.local/share/casemate` for whoever else starts it"
+        ),
         ANY_PATH,
         "The directory of everything that is kept.",
         |s, raw| s.home = path(raw)?

@@ -16,6 +16,9 @@ from client import Casemate, Refused, content, text
 client = Casemate(sys.argv[2])
 result = client.run("python", "print(input())", stdin="hello")
 assert (result["verdict"], result["run"]["stdout"]) == ("accepted", "hello\n"), result
+files = {"main.py": "import other; print(other.x)", "other.py": "x = 7"}
+first, again = (client.submit("python", files=files, entry="main.py", key="one-submission") for _ in range(2))
+assert first["id"] == again["id"] and client.wait(first["id"])["run"]["stdout"] == "7\n", (first, again)
 told = list(client.follow(client.submit("python", "import sys; sys.stdout.buffer.write(b'a\\xffb')")["id"]))
 assert b"".join(content(data) for event, data in told if event == "output") == b"a\xffb", told
 assert told[-1][0] == "end" and told[-1][1]["verdict"] == "accepted", told

@@ -168,7 +168,7 @@ const fn words(problem: &Problem) -> (&'static str, &'static str, &'static str) 
             "There is no such submission",
             "use an id as it was given out; results are kept for a time",
         ),
-        Problem::Unreadable => ("store_unavailable", "The store does not answer", "try again later"),
+        Problem::Unreadable => ("store_unavailable", "The store cannot be used", "try again later"),
         Problem::NotFound => ("unknown_path", "There is no such path", "see the documentation of the API"),
         Problem::Method(_) => ("unknown_method", "The path does not know this method", "use one of those in `Allow`"),
         Problem::Encoded(_) => (
@@ -199,7 +199,7 @@ const fn refused(refusal: &Refusal) -> (&'static str, &'static str, &'static str
             ("too_many_waiting", "As many of the token's submissions wait as may", "try again after `Retry-After`")
         }
         Refusal::KeyReused => ("key_reused", "The key was used for another submission", "use a new key"),
-        Refusal::StoreUnavailable => ("store_unavailable", "Submissions cannot be stored", "try again later"),
+        Refusal::StoreUnavailable => ("store_unavailable", "The store cannot be used", "try again later"),
         Refusal::ShuttingDown => ("shutting_down", "The service is going down", "try again after its next start"),
     }
 }

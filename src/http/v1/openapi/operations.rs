@@ -282,7 +282,7 @@ const SUBMISSIONS: &[Operation] = &[
                 schema: Some(|_| schemas::event()),
                 ..text(
                     200,
-                    "Events, each with an id and JSON as its data: `state`, `step`, `output`, `skipped`, `restart`, `end`, `leave`.",
+                    "Events, each but `leave` with an id, and JSON as its data: `state`, `step`, `output`, `skipped`, `restart`, `end`, `leave`.",
                 )
             },
             Answer { schema: None, ..text(204, "All was told before; there is no more to come.") },
