@@ -19,12 +19,19 @@ kill -STOP "$pid"
     exec <"/proc/$pid/fd/4" >/dev/null 2>&1
     until read -t 0; do sleep 0.005; done
     groups=/proc/$pid/cgroup
-    # On cgroup v1 the service has covered the tree for the runtime's sake.
-    unshare --mount sh -c '
-        raise() { if [ -e "$1" ]; then echo "$2" >"$1"; fi; }
+    # On cgroup v1 the service has covered the tree for the runtime's sake. Where nothing could be raised the init stays
+    # stopped: it would run into its limit, as if that had held.
+    until unshare --mount sh -c '
+        raised=
+        raise() { if [ -e "$1" ]; then echo "$2" >"$1" && raised=1; fi; }
         v1() { raise "/sys/fs/cgroup/$1$(sed -n "s|^[0-9]*:$1:\(/\.\.\)*||p" '"$groups"')/$2" "$3"; }
         v2() { raise "/sys/fs/cgroup$(sed -n "s/^0:://p" '"$groups"')/$1" "$2"; }
         [ -d /sys/fs/cgroup/jobs ] || { umount /sys/fs/cgroup && umount /sys/fs/cgroup; }
-        . "$0"' "$here/raise"
+        . "$0"
+        [ -n "$raised" ]' "$here/raise"; do
+        # Until the service has given up.
+        [ -e "$groups" ] || exit
+        sleep 0.05
+    done
     kill -CONT "$pid"
 ) &
