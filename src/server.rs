@@ -27,7 +27,7 @@ use crate::host::provision::Delegated;
 use crate::host::rlimits::{self, RlimitError};
 use crate::host::stage::{Stage, StageError};
 use crate::host::userns::SUBORDINATE_IDS;
-use crate::http::{self, Cors, Edge, Guard, ListenError};
+use crate::http::{self, Cors, Edge, Guard, Hosts, ListenError};
 use crate::image::{Image, ImageError, Recipes, VerifyError};
 use crate::language::Languages;
 use crate::model::JobId;
@@ -314,6 +314,7 @@ pub fn serve(
         let edge = Edge::new(Arc::clone(&ledger), health, edge_settings, Cors::new(&settings.cors_origins));
         let edge =
             edge.guarded(Guard::new(tokens, settings.http.guard_monaco).with_metrics(settings.http.guard_metrics));
+        let edge = edge.called(Hosts::new(&settings.hosts, &settings.listen, !tokens.is_empty()));
         let edge = edge.with_languages(languages);
         let book = metrics::book(settings.http.metrics, &ledger, &sandbox, &counts);
         let (edge, apart) = metrics::place(edge, book, apart);

@@ -282,6 +282,7 @@ fn blank(base: Defaults) -> Settings {
         collect_all: Bytes(0),
         tests: TestSettings { most: 0, output: Bytes(0), wall: Duration::ZERO },
         cors_origins: Vec::new(),
+        hosts: Vec::new(),
         tokens: None,
         limits: BTreeMap::new(),
         ceilings: StepPatches::default(),

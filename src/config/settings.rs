@@ -38,6 +38,8 @@ pub struct Settings {
     pub collect_all: Bytes,
     /// Empty where none were named.
     pub cors_origins: Vec<String>,
+    /// Empty where none were named.
+    pub hosts: Vec<String>,
     pub tokens: Option<PathBuf>,
     /// By name of the language.
     pub limits: BTreeMap<String, StepPatches>,

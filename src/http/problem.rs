@@ -21,6 +21,8 @@ pub enum Problem {
         /// Whether one came that is none of ours.
         wrong: bool,
     },
+    /// It is for this host, which the service is not.
+    UnknownHost(String),
     /// `id` is missing or empty.
     NoId,
     /// No submission has this id.
@@ -101,6 +103,7 @@ impl Problem {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::UnknownHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -115,6 +118,7 @@ impl Problem {
             Self::Refused(refusal) => refusal.to_string(),
             Self::NoToken { wrong: false } => "A token is required".to_owned(),
             Self::NoToken { wrong: true } => "The token is not known".to_owned(),
+            Self::UnknownHost(host) => escaped(&format!("{host} is no name of this service")),
             Self::NoId => "ID is required".to_owned(),
             Self::BadKey => "Idempotency-Key must be one value of 1 to 255 printable ASCII characters".to_owned(),
             Self::Invalid { field, detail, .. } => format!("{field}: {detail}"),

@@ -15,6 +15,7 @@ use tracing::{error, info};
 
 use super::cors::Cors;
 use super::guard::{self, Guard};
+use super::host::Hosts;
 use super::output::Output;
 use super::places::{Seat, Waits};
 use super::problem::Problem;
@@ -49,6 +50,7 @@ pub struct Edge {
     pub(super) http: HttpSettings,
     pub(super) cors: Cors,
     pub(super) guard: Guard,
+    pub(super) hosts: Hosts,
     /// Room for the bodies of all requests, and for the results that clients are taking.
     pub(super) bodies: Arc<Room>,
     pub(super) results: Arc<Room>,
@@ -78,6 +80,7 @@ impl Edge {
             health,
             cors,
             guard: Guard::default(),
+            hosts: Hosts::default(),
             bodies: Room::new(bodies, http.rate.0),
             results: Room::new(http.results.0, http.rate.0),
             requests: Semaphore::new(http.requests),
@@ -232,6 +235,7 @@ pub(super) async fn answer(client: Client, last: bool, request: Request<Incoming
 }
 
 async fn dispatch(client: &Client, route: Option<Route>, request: Request<Incoming>) -> Result<Reply, Problem> {
+    client.edge.hosts.pass(request.uri(), request.headers())?;
     let route = route.ok_or(Problem::NotFound)?;
     if request.method() == Method::OPTIONS {
         return Ok(Response::default());

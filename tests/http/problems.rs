@@ -61,6 +61,7 @@ async fn plain(kinds: &mut Vec<(&'static str, u16, Reply)>) {
         ("unknown_method", 405, service.request("PUT", SUBMISSIONS, "", b"").await),
         ("key_reused", 409, send(&service, key, &PROGRAM.replace('x', "y")).await),
         ("too_large", 413, send(&service, "", &large).await),
+        ("unknown_host", 421, service.request_for("evil.example", "POST", SUBMISSIONS, "", PROGRAM.as_bytes()).await),
         ("unknown_encoding", 415, send(&service, "Content-Encoding: gzip\r\n", PROGRAM).await),
         ("bad_value", 422, send(&service, "", r#"{"language":"ruby","source":"x"}"#).await),
         ("out_of_range", 422, send(&service, "", &above).await),

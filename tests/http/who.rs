@@ -155,6 +155,61 @@ async fn without_tokens_nobody_is_asked() {
     assert_eq!(service.get(&reply.headers["location"]).await.status, 200);
 }
 
+/// DNS rebinding: a page has its own name lead to the loopback interface, and is of one origin with the service then, so that no
+/// rule about origins counts. Its requests say what they are for.
+#[tokio::test]
+async fn a_page_that_has_its_own_name_lead_here_is_refused() {
+    const JSON: &str = "Content-Type: application/json\r\n";
+    const SUBMISSION: &[u8] = br#"{"code":"x"}"#;
+    let service = service(&[]).await;
+    for (method, target) in [
+        ("POST", "/submit"),
+        ("OPTIONS", "/submit"),
+        ("POST", "/v1/submissions"),
+        ("GET", "/v1/submissions"),
+        ("GET", "/queue-stats"),
+        ("GET", "/metrics"),
+        ("GET", "/healthz"),
+        ("GET", "/"),
+    ] {
+        for host in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example"] {
+            let reply = service.request_for(host, method, target, JSON, SUBMISSION).await;
+            assert_eq!(reply.status, 421, "{host} {method} {target}: {reply:?}");
+        }
+        for host in
+            ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "192.0.2.1", "casemate", "judge-1:80"]
+        {
+            let reply = service.request_for(host, method, target, JSON, SUBMISSION).await;
+            assert_ne!(reply.status, 421, "{host} {method} {target}: {reply:?}");
+        }
+    }
+    let refused = service.request_for("evil.example", "POST", "/submit", JSON, SUBMISSION).await;
+    assert_eq!(refused.body, "evil.example is no name of this service\n");
+    let refused = service.request_for("evil.example", "GET", "/v1/submissions", "", b"").await;
+    let document = problem(&refused, 421, "unknown_host");
+    assert_eq!((&document["field"], &document["value"]), (&json!("Host"), &json!("evil.example")));
+    assert!(document["remedy"].as_str().unwrap().contains("http.hosts"), "{document}");
+}
+
+/// Where something else says who may, or others reach it by names that only they know, every name will do; and those that are named.
+#[tokio::test]
+async fn names_that_the_service_answers_to() {
+    let hosts = |names: &'static str| ("CASEMATE_HTTP__HOSTS", names);
+    let network = ("CASEMATE_LISTEN", "0.0.0.0");
+    for (env, tokens, host, status) in [
+        (&[][..], &[token("a")][..], "judge.example", 200),
+        (&[network], &[], "judge.example", 200),
+        (&[hosts("*")], &[], "judge.example", 200),
+        (&[hosts("judge.example,b.example")], &[], "Judge.Example.:8080", 200),
+        (&[hosts("judge.example")], &[], "evil.example", 421),
+        (&[hosts("judge.example"), network], &[token("a")], "evil.example", 421),
+    ] {
+        let service = service_with(env, tokens).await;
+        let reply = service.request_for(host, "GET", "/healthz", "", b"").await;
+        assert_eq!(reply.status, status, "{env:?} {host}");
+    }
+}
+
 #[tokio::test]
 async fn keys_of_two_tokens_are_two_keys() {
     let service = service_with(&[], &[token("a"), token("b")]).await;

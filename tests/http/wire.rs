@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use casemate::config::{Defaults, Settings, TokenEntry};
 use casemate::health::Health;
-use casemate::http::{Cors, Edge, Guard, listen, serve};
+use casemate::http::{Cors, Edge, Guard, Hosts, listen, serve};
 use casemate::metrics::Book;
 use casemate::model::{
     Bytes, Captured, CpuTime, Enforcement, Evidence, Inodes, JobReport, Limits, OpenFiles, Outcome, Pids, StepReport,
@@ -107,6 +107,7 @@ pub async fn service_over(store: Arc<dyn Store>, env: &[(&str, &str)], tokens: &
     let health = Arc::new(Health::new(settings.unready_after));
     let edge = Edge::new(Arc::clone(&ledger), Arc::clone(&health), settings.http, Cors::new(&settings.cors_origins));
     let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco).with_metrics(settings.http.guard_metrics));
+    let edge = edge.called(Hosts::new(&settings.hosts, &settings.listen, !tokens.is_empty()));
     let mut book = Book::new();
     ledger.enter(&mut book);
     let edge = edge.with_metrics(book);
@@ -154,8 +155,13 @@ impl Service {
     }
 
     pub async fn request(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
+        self.request_for("x", method, target, headers, body).await
+    }
+
+    /// A request that says that it is for this host.
+    pub async fn request_for(&self, host: &str, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
         let length = if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}{length}\r\n");
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}{length}\r\n");
         let reply = Reply::parse(&self.raw(&[head.as_bytes(), body].concat()).await);
         described(method, target, &reply);
         reply

@@ -166,7 +166,7 @@ fn every_key_can_be_given_in_the_file() {
             Preset::Text(text) if text.contains(',') || text == "*" => format!("[{text:?}]").replace(',', "\", \""),
             Preset::Text("true" | "false") => "true".to_owned(),
             Preset::Text(text) => format!("{text:?}"),
-            Preset::Derived(_) if row.key == "cors_origins" => "['*']".to_owned(),
+            Preset::Derived(_) if ["cors_origins", "http.hosts"].contains(&row.key) => "['*']".to_owned(),
             Preset::Derived(_) => "\"/x\"".to_owned(),
         };
         if row.key == "mirror" {

@@ -48,6 +48,16 @@ pub(super) fn origins(raw: &Raw) -> Option<Vec<String>> {
     fine.then(|| items.into_iter().map(ToOwned::to_owned).collect())
 }
 
+/// Names as a `Host` header has them, without a port.
+pub(super) fn hosts(raw: &Raw) -> Option<Vec<String>> {
+    let items = raw.list()?;
+    let name = |item: &str| {
+        !item.is_empty() && item.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    };
+    let fine = items == ["*"] || (!items.is_empty() && items.iter().all(|item| name(item)));
+    fine.then(|| items.into_iter().map(ToOwned::to_owned).collect())
+}
+
 pub(super) fn within(raw: &Raw, min: u64, max: u64) -> Option<u64> {
     raw.number().filter(|n| (min..=max).contains(n))
 }

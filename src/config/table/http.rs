@@ -1,6 +1,6 @@
 //! The settings of the HTTP service.
 
-use super::accept::{MILLISECONDS, TRUTH, millis, whole, within};
+use super::accept::{MILLISECONDS, TRUTH, hosts, millis, whole, within};
 use super::row::row;
 use super::{Preset, Row};
 use crate::config::MetricsAt;
@@ -29,6 +29,14 @@ pub const ROWS: &[Row] = &[
         TRUTH,
         "Whether a service that other machines can reach may take submissions from whoever has no token. Else it does not start.",
         |s, raw| s.http.allow_anonymous_from_network = raw.truth()?
+    ),
+    row!(
+        "http.hosts",
+        Preset::Derived("none, on loopback without tokens; else any"),
+        "`*`, or names such as judge.example.org",
+        "The names with a dot that the service answers to, besides addresses and `localhost` and other names without one. A request \
+         whose `Host` has another gets 421: so no page of a stranger reaches the service by a name of its own that leads here. `*` is any.",
+        |s, raw| s.hosts = hosts(raw)?
     ),
     row!(
         "http.body_bytes",

@@ -96,8 +96,8 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
     // What any request may meet, and what this one may.
     // The Monaco routes ask for a token only where the operator wants that.
     let general: &[_] = match operation.tag {
-        "service" | "page" if !operation.is_v1() => &["unknown_method", "internal"],
-        _ => &["unknown_method", "internal", "no_token"],
+        "service" | "page" if !operation.is_v1() => &["unknown_method", "unknown_host", "internal"],
+        _ => &["unknown_method", "unknown_host", "internal", "no_token"],
     };
     for (status, kinds) in problem::by_status(|kind| general.contains(&kind) || operation.problems.contains(&kind)) {
         let refused = refusal(status, &kinds, operation.is_v1(), schemas);

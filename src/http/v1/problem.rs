@@ -84,6 +84,7 @@ pub fn document(problem: &Problem) -> Document<'_> {
         Problem::Encoded(coding) => {
             (document.field, document.value) = (Some("Content-Encoding"), Some(coding.clone()));
         }
+        Problem::UnknownHost(host) => (document.field, document.value) = (Some("Host"), Some(host.clone())),
         Problem::BadKey => {
             document.field = Some("Idempotency-Key");
             "Idempotency-Key: it is empty, too long, there twice or not printable ASCII"
@@ -114,6 +115,7 @@ fn samples() -> Vec<Problem> {
         Problem::Invalid { field: text(), detail: text(), remedy: text() },
         Problem::BadKey,
         Problem::NoToken { wrong: false },
+        Problem::UnknownHost(text()),
         Problem::UnknownId,
         Problem::NotFound,
         Problem::Method(""),
@@ -162,6 +164,11 @@ const fn words(problem: &Problem) -> (&'static str, &'static str, &'static str) 
             "no_token",
             "A token is required",
             "send the header `Authorization: Bearer TOKEN` with a token that the operator gave you",
+        ),
+        Problem::UnknownHost(_) => (
+            "unknown_host",
+            "The request is for another host",
+            "call it by its address or as `localhost`; the operator can name others with `http.hosts`",
         ),
         Problem::UnknownId => (
             "unknown_submission",
