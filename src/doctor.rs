@@ -7,6 +7,7 @@
 
 mod machine;
 mod outer;
+mod reference;
 mod runtime;
 mod trial;
 
@@ -19,6 +20,7 @@ use crate::host::provision::{self, CGROUP, Finding, Problem, ReadError, Standing
 use crate::server::{self, Definitions};
 
 pub use outer::outer_filter;
+pub use reference::{reference, renewed};
 pub use trial::{container, decode, encode, namespaces, not_delegated, not_entered};
 
 /// What can be found out without a namespace, a container or root, in a few milliseconds.

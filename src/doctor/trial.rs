@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::to_json;
 use crate::config::Settings;
 use crate::host::provision::{CGROUP, DelegateError, Delegated, Finding, Problem, Standing};
+use crate::host::stage::StageError;
 use crate::host::userns::EnterError;
 use crate::seccomp::never;
 use crate::server::{self, Definitions, StartError};
@@ -122,6 +123,11 @@ fn failed(error: &StartError) -> Finding {
             LIMITS,
             "casemate setup; an outer container needs writable cgroups of its own (podman run --cgroupns=private --security-opt \
              unmask=/sys/fs/cgroup)",
+        ),
+        StartError::Stage(StageError::NoPlace { .. }) => (
+            Problem::StageRefused,
+            NAMESPACES,
+            "mkdir /mnt, or /media, /srv or /opt; or move the home out of all of them",
         ),
         StartError::Stage(_) => (
             Problem::StageRefused,

@@ -19,16 +19,22 @@ struct Row {
     script: String,
     /// Whether reading alone finds it.
     quick: bool,
+    /// In what is said of it: which of several causes this is.
+    words: &'static str,
 }
 
 fn row(problem: Problem, script: impl Into<String>) -> Row {
-    Row { problem, settings: settings(), script: script.into(), quick: false }
+    Row { problem, settings: settings(), script: script.into(), quick: false, words: "" }
 }
 
 impl Row {
     /// It is read, and nothing is tried.
     fn quick(self) -> Self {
         Self { quick: true, ..self }
+    }
+
+    fn saying(self, words: &'static str) -> Self {
+        Self { words, ..self }
     }
 
     fn set(self, name: &str, value: &str) -> Self {
@@ -85,11 +91,16 @@ fn namespace(ids: u64, first: &str) -> String {
     )
 }
 
-/// Not provoked, and why.
-const NOT: [(Problem, &str); 2] = [
-    (Problem::StageRefused, "a kernel before 5.11, or a machine without any of four directories that every Debian has"),
-    (Problem::CgroupRefused, "between a look and the start somebody else has to take the cgroup"),
-];
+/// A root file system of everything that the machine has but the four directories of which one carries the stage.
+const WITHOUT_PLACES: &str = "new=$CASEMATE_HOME/root; mkdir \"$new\"; mount -t tmpfs tmpfs \"$new\"
+    for at in /*; do
+        case $at in /mnt | /media | /srv | /opt) continue ;; esac
+        if [ -L \"$at\" ]; then cp -P \"$at\" \"$new\"; elif [ -d \"$at\" ]; then mkdir \"$new$at\"; mount --rbind \"$at\" \"$new$at\"; fi
+    done
+    mkdir \"$new/old\"; cd \"$new\"; pivot_root . old; cd /; umount -l /old; rmdir /old";
+
+/// Where each hierarchy of cgroups is mounted.
+const HIERARCHIES: &str = "$(awk '$3 ~ /^cgroup/ { print $2 }' /proc/self/mounts)";
 
 fn rows(port: u16, [broken, blind, old]: [Settings; 3]) -> Vec<Row> {
     let full =
@@ -104,8 +115,11 @@ fn rows(port: u16, [broken, blind, old]: [Settings; 3]) -> Vec<Row> {
                   echo memory pids >\"$at/cgroup.controllers\"; mkdir -p /var/lib/systemd; \
                   mount -t tmpfs tmpfs /var/lib/systemd; mkdir /var/lib/systemd/linger; touch /var/lib/systemd/linger/daemon;";
     // Over each hierarchy itself once more, which cannot be written; who reads finds the one below.
-    let refused = "for at in $(awk '$3 ~ /^cgroup/ { print $2 }' /proc/self/mounts); do \
-                   mount --bind \"$at\" \"$at\"; mount -o remount,bind,ro \"$at\"; done";
+    let refused =
+        format!("for at in {HIERARCHIES}; do mount --bind \"$at\" \"$at\"; mount -o remount,bind,ro \"$at\"; done");
+    let read_only = format!("for at in {HIERARCHIES}; do mount -o remount,bind,ro \"$at\"; done");
+    // In which nothing of ours is yet, and in which nothing can be made.
+    let covered = format!("for at in {HIERARCHIES}; do mount -t tmpfs -o ro tmpfs \"$at\"; done");
     vec![
         row(Problem::ProgramMissing, "mount -t tmpfs tmpfs /usr/share/keyrings").quick(),
         row(Problem::HelperPowerless, helper).quick(),
@@ -122,7 +136,12 @@ fn rows(port: u16, [broken, blind, old]: [Settings; 3]) -> Vec<Row> {
         row(Problem::HomeForeign, "touch \"$CASEMATE_HOME/x\"; chown daemon \"$CASEMATE_HOME\"").quick(),
         row(Problem::IdsMissing, "mount --bind /dev/null /etc/subuid").quick(),
         row(Problem::IdsBeyond, namespace(65_536, "")).quick(),
-        row(Problem::CgroupNowhere, "umount --recursive /sys/fs/cgroup").quick(),
+        row(Problem::CgroupNowhere, "umount --recursive /sys/fs/cgroup")
+            .quick()
+            .saying("no cgroup file system is mounted"),
+        // As container engines have them.
+        row(Problem::CgroupNowhere, read_only).quick().saying("mounted read-only"),
+        row(Problem::CgroupRefused, covered),
         row(Problem::CgroupIncomplete, format!("{v1}{ANOTHER}")).quick(),
         row(Problem::CgroupForeign, format!("{v1}mkdir $cg/memory/casemate; chown daemon $cg/memory/casemate")).quick(),
         row(Problem::ManagerDown, format!("{v2}{SYSTEMD}{ANOTHER}")).quick(),
@@ -144,8 +163,10 @@ fn rows(port: u16, [broken, blind, old]: [Settings; 3]) -> Vec<Row> {
         row(Problem::TokensUnusable, "").set("CASEMATE_TOKENS", "/nowhere").quick(),
         row(Problem::NamespacesRefused, refusing("unshare")),
         row(Problem::IdsUnmapped, helper),
-        // As container engines mask it.
+        // As container engines mask it: a directory, a file, and parts that cannot be written.
         row(Problem::ProcMasked, "mount -t tmpfs -o ro tmpfs /proc/fs"),
+        row(Problem::ProcMasked, "mount --bind /dev/null /proc/timer_list"),
+        row(Problem::ProcMasked, "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys"),
         row(Problem::MountsRefused, refusing("mount")),
         row(Problem::Unconfined, refusing("seccomp")),
         row(Problem::NotEntered, "FRONT='setpriv --bounding-set -setuid'"),
@@ -153,6 +174,7 @@ fn rows(port: u16, [broken, blind, old]: [Settings; 3]) -> Vec<Row> {
         row(Problem::Untried, "umount --recursive /sys/fs/cgroup"),
         row(Problem::LimitsRefused, refused),
         row(Problem::HardLimits, "ulimit -n 100"),
+        row(Problem::StageRefused, WITHOUT_PLACES).saying("can carry the service's private tmpfs"),
         of(Problem::ContainerFailed, broken),
     ]
 }
@@ -166,16 +188,20 @@ fn every_problem_is_provoked() {
     let blind = runtime("crun version 1.8.1\\n+SYSTEMD -SECCOMP\\n");
     let old = runtime("runc version 1.1.4\\nlibseccomp: 2.5.4\\n");
     let rows = rows(port, [broken.before(&settings()), blind.1.clone(), old.1.clone()]);
-    let named: BTreeSet<Problem> = rows.iter().map(|row| row.problem).chain(NOT.map(|(problem, _)| problem)).collect();
+    let named: BTreeSet<Problem> = rows.iter().map(|row| row.problem).collect();
     let all: BTreeSet<Problem> = Problem::ALL.iter().copied().collect();
     assert_eq!(named, all, "each has to be provoked here");
     let mut wrong = Vec::new();
-    for Row { problem, settings, script, quick } in rows {
+    for Row { problem, settings, script, quick, words } in rows {
         let found = report(&settings, &script, if quick { &["--quick"] } else { &[] });
         let findings = found["findings"].as_array().expect("findings");
-        let told = findings.iter().find(|one| one["problem"] == problem.id());
-        let fine = told
-            .is_some_and(|one| one["standing"] != "ok" && one["mend"].as_str().is_some_and(|mend| !mend.is_empty()));
+        // The page has the same remedy in fewer words, the command first.
+        let command = problem.mend().split('`').nth(1).unwrap_or_default();
+        let fine = findings.iter().filter(|one| one["problem"] == problem.id()).any(|one| {
+            let (meaning, mend) =
+                (one["meaning"].as_str().unwrap_or_default(), one["mend"].as_str().unwrap_or_default());
+            one["standing"] != "ok" && !mend.is_empty() && mend.contains(command) && meaning.contains(words)
+        });
         if !fine {
             wrong.push(format!("{problem:?}: {script}\n{found:#}"));
         }

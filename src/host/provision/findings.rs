@@ -89,7 +89,7 @@ pub fn findings(state: &State, who: &Who) -> Vec<Finding> {
                 Problem::AccountRoot,
                 ACCOUNT,
                 format!("{} is root", who.name),
-                "name another account in the settings",
+                "name another account with CASEMATE_ACCOUNT (in the file: account)",
             ),
             Some(uid) => ok(ACCOUNT, format!("{} (uid {uid})", who.name)),
         });
@@ -189,7 +189,7 @@ fn home(state: &State, who: &Who) -> Finding {
             Problem::HomeForeign,
             "home",
             format!("{path} belongs to uid {owner}"),
-            "move it away, or name another home",
+            "move it away, or name another home with CASEMATE_HOME (in the file: home)",
         ),
     }
 }
