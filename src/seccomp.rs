@@ -14,6 +14,7 @@ mod docker;
 mod foreign;
 mod format;
 mod kernel;
+mod manual;
 mod never;
 mod policy;
 mod profile;

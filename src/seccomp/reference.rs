@@ -4,19 +4,21 @@
 use std::fmt::Write as _;
 
 use super::format::{Action, Argument, File, Rule, Test};
+use super::manual::manual;
 use super::{BUILT_IN, ProfileError, parse};
 
 const HEAD: &str = "# Seccomp profiles
 
 This page is generated from the files beside it; a test fails when it is stale
-(`UPDATE_REFERENCE=1 cargo test --lib reference` writes it anew). The form of the files is in `src/seccomp/format.rs`.
+(`UPDATE_REFERENCE=1 cargo test --lib reference` writes it anew).
 
-A profile lists what works. Three answers are possible:
+A profile says what becomes of each system call of a job. There are three possibilities, and the program sees which one it is:
 
-- **allowed**: the kernel decides;
-- **refused**, EPERM: it exists and is kept from jobs, because of the attack that the rule names;
-- **unknown**, ENOSYS: everything that no rule names, system calls that are newer than this page among them, so that
-  programs fall back as they would on an older kernel.
+| | what becomes of the call | what the program sees |
+|---|---|---|
+| **allowed** | A rule allows it. The kernel carries it out as it would without a filter: ids, mounts and limits still count. | the kernel's own result |
+| **refused** | A rule refuses it. It is not carried out, because of the attack that the rule names. | the error EPERM |
+| **unknown** | No rule names it, with these arguments. It is not carried out; so it is with every call that is newer than this page. | the error ENOSYS, as on a kernel that has no such call, so that programs fall back to an older one |
 
 Only the native ABI is open. A call through the 32-bit table (`int 0x80`) or the x32 table ends its caller or finds
 nothing: `tests/seccomp/live.rs::other_ways_into_the_kernel_are_closed`. What the kernel answers without asking any
@@ -54,6 +56,7 @@ pub fn reference() -> Result<String, ProfileError> {
             allowed(&mut page, &format!("`{base}+{name}`, beyond `{base}`"), &file.comment, rules);
         }
     }
+    page.push_str(&manual());
     Ok(page)
 }
 
