@@ -19,14 +19,14 @@ use crate::support::{Runtime, Server, Settings, account, command};
 use crate::{needs, support::Need, under_both_runtimes};
 
 /// A directory of images of the test's own, and archives beside it.
-struct Yard {
-    images: TempDir,
+pub(super) struct Yard {
+    pub(super) images: TempDir,
     archives: TempDir,
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 impl Yard {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::under(Runtime::Crun)
     }
 
@@ -37,7 +37,7 @@ impl Yard {
     }
 
     /// Writes an archive, readable by whoever runs the tests alone.
-    fn archive(&self, bytes: &[u8]) -> String {
+    pub(super) fn archive(&self, bytes: &[u8]) -> String {
         let path = self.archives.path().join("archive.tar");
         fs::write(&path, bytes).expect("an archive");
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its mode");
@@ -50,12 +50,12 @@ impl Yard {
         (status.success(), text(stdout), text(stderr))
     }
 
-    fn image(&self, arguments: &[&str]) -> (bool, String, String) {
+    pub(super) fn image(&self, arguments: &[&str]) -> (bool, String, String) {
         self.call(&[&["image"], arguments].concat(), b"")
     }
 
     /// What there is in the directory of images but its lock.
-    fn there(&self) -> Vec<String> {
+    pub(super) fn there(&self) -> Vec<String> {
         let entries = fs::read_dir(self.images.path()).expect("the images");
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
@@ -276,7 +276,7 @@ fn an_import_that_is_killed_leaves_no_image_and_the_next_clears_up() {
     assert!(fine, "{err}");
 }
 
-fn run(program: &str, arguments: &[&str], at: &Path) {
+pub(super) fn run(program: &str, arguments: &[&str], at: &Path) {
     let said = Command::new(program).args(arguments).current_dir(at).env("HOME", at).output().expect("a tool");
     assert!(said.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&said.stderr));
 }
