@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use casemate::bundle::{INIT_PATH, Ids, JOB_UID, Plan, Started, spec};
+use casemate::bundle::{INIT_PATH, Ids, JOB_UID, Plan, Started, Surface, diff, docker_default, spec};
 use casemate::image::MOUNT_POINTS;
 use casemate::language::{Ahead, Languages};
 use casemate::model::Limits;
-use casemate::seccomp::Profiles;
+use casemate::seccomp::{Policy, Profiles};
 use serde_json::{Value, json};
 
 /// Every configuration by the name of its file, without its filter but with the name of the profile.
@@ -102,6 +102,38 @@ fn the_files_show_what_is_made() {
     }
     for path in stored.iter().filter(|path| !made.contains_key(*path)) {
         wrong += &format!("{} belongs to no language and step\n", path.display());
+    }
+    assert!(wrong.is_empty(), "{wrong}if this is meant: UPDATE_GOLDEN=1 cargo test --test golden");
+}
+
+/// What `casemate bundle --diff docker-default` says of a run of C and of javac, where the runtime sets the limits. On cgroup v1 it says
+/// as much: what the service sets is no part of the configuration, and counts all the same.
+#[test]
+fn the_difference_to_docker_is_a_file() {
+    let (languages, profiles) = (Languages::load(None).unwrap(), Profiles::load(None).unwrap());
+    let mut wrong = String::new();
+    for (name, step) in [("c", "run"), ("java", "compile")] {
+        let language = languages.get(name).unwrap();
+        let (mut ahead, limits) = match step {
+            "run" => (language.run_ahead(), language.run_limits()),
+            _ => (language.compile_ahead().unwrap(), language.compile_limits().unwrap()),
+        };
+        ahead.cool();
+        let said = ["/jobs/c0"].map(Some).into_iter().chain([None]).map(|cgroup| {
+            let config = configuration(&language.image, step, &ahead, limits, cgroup);
+            let filter = Policy::of(&ahead.profile, profiles.get(&ahead.profile).unwrap());
+            diff(&Surface::ours(&config, filter, limits), &docker_default().unwrap())
+        });
+        let said: Vec<String> = said.collect();
+        assert_eq!(said[0], said[1], "{name} {step}: cgroup v1 differs from v2");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/docker-default-{name}-{step}.txt"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+            fs::write(&path, &said[0]).unwrap();
+        }
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        if before != said[0] {
+            wrong += &format!("--- {}\n+++ what is said now\n{}", path.display(), difference(&before, &said[0]));
+        }
     }
     assert!(wrong.is_empty(), "{wrong}if this is meant: UPDATE_GOLDEN=1 cargo test --test golden");
 }
