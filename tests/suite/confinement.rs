@@ -84,9 +84,24 @@ fn the_service_is_confined_whoever_started_it(runtime: Runtime) {
     assert_eq!(server.client().run("python", "print(6*7)", None).output(), "42\n");
 }
 
-under_both_runtimes!(the_service_is_confined_whoever_started_it);
+/// What anybody may see of it, so that an ordinary user's service is looked at too where nobody is root. Its mounts the kernel shows to root
+/// alone, for a process that has gained capabilities, those of a namespace too, may be looked into by nobody else (PR_SET_DUMPABLE);
+/// they are looked at by every start itself, which ends where one is open.
+fn the_kernel_tells_anybody_that_it_is_confined(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let server = Server::start(&Settings::new(runtime));
+    let service = Process::child_of(server.pid());
+    for pid in [server.pid(), service.id()] {
+        assert_eq!((field(pid, "NoNewPrivs:"), field(pid, "Seccomp:")), ("1".to_owned(), "2".to_owned()), "{pid}");
+        assert_eq!(field(pid, "CapAmb:").trim_matches('0'), "", "{pid}");
+    }
+    assert_eq!(server.client().run("python", "print(6*7)", None).output(), "42\n");
+}
 
-/// A start fails where that cannot be had, and says why.
+under_both_runtimes!(the_service_is_confined_whoever_started_it, the_kernel_tells_anybody_that_it_is_confined);
+
+/// A start fails where that cannot be had, and says why. By root alone: a filter without no_new_privs takes CAP_SYS_ADMIN, and with it
+/// newuidmap fails before there is anything to confine.
 #[test]
 fn nothing_is_served_by_a_service_that_cannot_be_confined() {
     needs!(Need::Root, Need::Python, Need::Sandbox(Runtime::Crun));
