@@ -47,6 +47,7 @@ mod readiness;
 mod refusals;
 mod restart;
 mod retention;
+mod review;
 mod routes;
 mod run_command;
 mod said_once;
