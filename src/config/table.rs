@@ -99,7 +99,7 @@ const SERVICE: &[Row] = &[
         "mirror",
         Preset::Derived("the archive that the build tool finds by itself"),
         "an http, https or file URL",
-        "The package mirror that images are built from.",
+        "The package mirror that images are built from, and nothing else: without one Debian's corrections of security are taken too.",
         |s, raw| s.mirror = Some(url(raw)?)
     ),
     row!(
