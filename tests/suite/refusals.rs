@@ -243,7 +243,34 @@ fn more_than_may_wait(runtime: Runtime) {
     assert_eq!(client.run("python", "print('room again')", None).output(), "room again\n");
 }
 
+/// A page whose own name leads here, and everybody else; where the operator has named names, those. The service itself, as it is started.
+fn requests_for_another_name(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let asked = |client: &Client, host: &str| {
+        let request = format!("GET /queue-stats HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        client.exact(request.as_bytes()).expect("a reply")
+    };
+    let client = Server::shared(runtime).client();
+    let mut wrong = problems("a name", &asked(&client, "evil.example"), 421, "evil.example is no name", "this service");
+    let named = Server::start(&Settings::new(runtime).set("CASEMATE_HTTP__HOSTS", "judge.example"));
+    for (client, host, status) in [
+        (&client, "localhost:8080", 200),
+        (&client, "127.0.0.1", 200),
+        (&client, "casemate", 200),
+        (&client, "judge.example", 421),
+        (&named.client(), "judge.example", 200),
+        (&named.client(), "evil.example", 421),
+    ] {
+        let reply = asked(client, host);
+        if reply.status != status {
+            wrong.push(format!("{host}: {} instead of {status}", reply.status));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 under_both_runtimes!(
+    requests_for_another_name,
     refused_bodies,
     accepted_bodies,
     the_default_language_is_a_setting,
