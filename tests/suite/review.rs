@@ -41,8 +41,12 @@ fn until_one_waits(service: Process) {
 /// What the machine has otherwise than the one of the page: the home, its file system, where the stage is, the hierarchies of v1.
 fn as_on_the_page(said: &str, home: &Path) -> String {
     let home = home.display().to_string();
-    let lines =
-        said.lines().filter(|line| !(line.starts_with("/sys/fs/cgroup/") && line.ends_with("/casemate cgroup")));
+    // Those that the page says some machines have.
+    let more = |line: &&str| {
+        line.starts_with("/proc/sys/fs/binfmt_misc ")
+            || line.starts_with("/sys/fs/cgroup/") && line.ends_with("/casemate cgroup")
+    };
+    let lines = said.lines().filter(|line| !more(line));
     let each = lines.map(|line| match line.strip_prefix(&home) {
         Some(_) => "/var/lib/casemate ext4".to_owned(),
         None => ["/media", "/srv", "/opt"]
