@@ -11,6 +11,13 @@ use crate::support::{Client, Runtime, Server, Settings};
 use crate::traces::{Traces, deaf, processes, tree};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
+/// A program of the attack suite.
+macro_rules! attack {
+    ($path:literal) => {
+        include_str!(concat!("../attacks/programs/", $path))
+    };
+}
+
 /// One job of every kind of ending, so that every way out has been taken.
 fn every_ending(client: Client) -> Vec<String> {
     let jobs = [
@@ -29,6 +36,15 @@ fn every_ending(client: Client) -> Vec<String> {
         ("cpp", program!("cpp/throw.cpp")),
         ("java", program!("java/Hello.java")),
         ("java", "public class A { int x = \"\"; }"),
+        ("c", attack!("exhaustion/fork_bomb.c")),
+        ("c", attack!("exhaustion/zombies.c")),
+        ("c", attack!("exhaustion/deep_directories.c")),
+        ("c", attack!("exhaustion/descriptors_in_flight.c")),
+        ("c", attack!("exhaustion/epoll_watches.c")),
+        ("c", attack!("exhaustion/semaphores.c")),
+        ("c", attack!("exhaustion/crashes.c")),
+        ("c", attack!("exhaustion/stopped.c")),
+        ("python", attack!("exhaustion/odd_names.py")),
     ];
     let mut ids: Vec<String> =
         jobs.iter().map(|(language, code)| client.submit(language, code, Some("input"))).collect();

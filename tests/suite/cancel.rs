@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::client::Reply;
-use crate::support::{Client, Runtime, Server, Settings};
+use crate::support::{Client, Runtime, Server, Settings, scale};
 use crate::{needs, support::Need, under_both_runtimes};
 
 fn delete(client: Client, id: &str) -> Reply {
@@ -58,6 +58,40 @@ fn jobs_are_cancelled_in_every_state(runtime: Runtime) {
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET, HEAD, DELETE, OPTIONS")));
 }
 
+/// Many cancel the same jobs at once, again and again, while more come: each job has one end, and nobody else waits.
+fn a_storm_of_cancellations(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let server = Server::start(&Settings::new(runtime));
+    let client = server.client();
+    let submit =
+        |n: usize| client.submit("python", &format!("import time\nprint({n}, flush=True)\ntime.sleep(60)"), None);
+    let ids: Vec<_> = (0..100).map(submit).collect();
+    let mut slowest = Duration::ZERO;
+    std::thread::scope(|scope| {
+        let storm = || {
+            for id in ids.iter().chain(ids.iter().rev()) {
+                let reply = delete(client, id);
+                assert!(matches!(reply.status, 200 | 202), "{}", reply.text());
+            }
+        };
+        let storms: Vec<_> = (0..8).map(|_| scope.spawn(storm)).collect();
+        while !storms.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            let began = Instant::now();
+            client.status(&ids[0]);
+            slowest = slowest.max(began.elapsed());
+        }
+    });
+    let deadline = Instant::now() + scale::patience(Duration::from_secs(30));
+    for id in &ids {
+        let seen = client.finish(id, deadline).expect("an end");
+        assert!(seen.state() == "failed" && seen.output().ends_with("\ncancelled"), "{}", seen.result);
+    }
+    println!("slowest /status during the storm: {slowest:?}");
+    assert!(slowest < scale::patience(Duration::from_secs(2)), "/status took {slowest:?}");
+    assert_eq!(client.run("python", "print('well')", None).output(), "well\n");
+    assert_eq!(client.stats()[2], 0, "{:?}", client.stats());
+}
+
 /// What it had printed by then is in its result.
 fn the_output_of_a_cancelled_job_is_kept(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
@@ -78,4 +112,8 @@ fn the_output_of_a_cancelled_job_is_kept(runtime: Runtime) {
     assert_eq!(seen, "zzz\n\ncancelled");
 }
 
-under_both_runtimes!(jobs_are_cancelled_in_every_state, the_output_of_a_cancelled_job_is_kept);
+under_both_runtimes!(
+    jobs_are_cancelled_in_every_state,
+    a_storm_of_cancellations,
+    the_output_of_a_cancelled_job_is_kept
+);

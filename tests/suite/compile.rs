@@ -1,10 +1,10 @@
 //! The compile step: its errors, its limits, and what it may see.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::endings::java;
 use crate::support::table::{Row, Table, row};
-use crate::support::{Runtime, Server, Settings};
+use crate::support::{Runtime, Server, Settings, scale};
 use crate::{needs, program, support::Need, under_both_runtimes};
 
 fn errors() -> Vec<Row> {
@@ -106,9 +106,14 @@ fn output_cap(runtime: Runtime) {
 
 fn memory(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
-    let seen = Server::shared(runtime).client().run("cpp", program!("cpp/huge_array.cpp"), None);
-    assert_eq!(seen.state(), "failed", "{}", seen.result);
-    assert!(seen.output().starts_with("Compilation error:\n"), "{}", seen.result);
+    // What has no end is read until there is no memory for more.
+    let endless = |device: &str| format!("#include \"/dev/{device}\"\nint main() {{ return 0; }}");
+    let (zero, random) = (endless("zero"), endless("random"));
+    for (language, code) in [("cpp", program!("cpp/huge_array.cpp")), ("c", &zero), ("cpp", &random)] {
+        let seen = Server::shared(runtime).client().run(language, code, None);
+        assert_eq!(seen.state(), "failed", "{}", seen.result);
+        assert!(seen.output().starts_with("Compilation error:\n"), "{}", seen.result);
+    }
 }
 
 /// A program may be compiled to something that the kernel does not execute: that is its own affair, not ours, however
@@ -126,4 +131,31 @@ fn what_cannot_be_executed(runtime: Runtime) {
     assert_eq!(client.get("/readyz").status, 200);
 }
 
-under_both_runtimes!(compile_errors, compiles, time_out, output_cap, memory, what_cannot_be_executed);
+/// How many programs are compiled and executed; `CMTEST_PROGRAMS` sets another number.
+const PROGRAMS: usize = 200;
+
+/// A program is executed right after it was written, while others are written and processes are made for them: whoever held it
+/// open for writing, in a process that was made at that moment, would let the kernel refuse it (execve(2): ETXTBSY).
+fn what_was_just_written_can_be_executed(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let server = Server::start(&Settings::new(runtime).set("MAX_WORKERS", 8).limit(&["c"], "RUN", "CPU_PERCENT", 0));
+    let client = server.client();
+    let number = std::env::var("CMTEST_PROGRAMS").map_or(PROGRAMS, |number| number.parse().expect("a number"));
+    let source = |n: usize| format!("#include <stdio.h>\nint main(void) {{ printf(\"{n}\\n\"); return 0; }}");
+    let ids: Vec<_> = (0..number).map(|n| client.submit("c", &source(n), None)).collect();
+    let deadline = Instant::now() + scale::patience(Duration::from_secs(60 + number as u64 / 4));
+    for (n, id) in ids.iter().enumerate() {
+        let seen = client.finish(id, deadline).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!((seen.state(), seen.output()), ("completed", &*format!("{n}\n")), "{}", server.log_of(id));
+    }
+}
+
+under_both_runtimes!(
+    compile_errors,
+    compiles,
+    time_out,
+    output_cap,
+    memory,
+    what_cannot_be_executed,
+    what_was_just_written_can_be_executed,
+);

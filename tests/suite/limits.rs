@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::endings::java;
 use crate::support::table::{Row, Table, row};
 use crate::support::{Runtime, Server, Settings, account, command, scale};
@@ -182,6 +184,25 @@ fn page_cache_is_no_overrun(runtime: Runtime) {
     Table::of([row("1 GiB", "c", program!("c/page_cache.c")).completes("read\n")]).run(&server);
 }
 
+/// What the kernel remembers of names that are not there is memory of the job's: it takes as much of it as there is, and where
+/// there is no more, the kernel forgets the oldest.
+fn missing_names_count_as_memory(runtime: Runtime) {
+    needs!(Need::Sandbox(runtime));
+    let settings = Settings::new(runtime).set("CASEMATE_CEILINGS__RUN__MEMORY_MIB", 400);
+    let settings = settings.limit(&["c"], "RUN", "CPU_PERCENT", 0).limit(&["c"], "RUN", "WALL_MS", 60_000);
+    let server = Server::start(&settings.limit(&["c"], "RUN", "CPU_SECONDS", 60));
+    let taken = |mib: u64| {
+        let limits = json!({"run": {"memory_bytes": mib << 20}});
+        let body = json!({"language": "c", "source": program!("c/missing_names.c"), "limits": limits});
+        let seen = server.client().judge(&body);
+        assert_eq!((&seen["verdict"], &seen["run"]["stdout"]), (&json!("accepted"), &json!("looked\n")), "{seen:#}");
+        seen["run"]["memory_bytes"].as_u64().expect("a number") >> 20
+    };
+    let (narrow, wide) = (taken(40), taken(400));
+    println!("{narrow} MiB of 40, {wide} of 400");
+    assert!((30..=40).contains(&narrow) && wide > 60, "{narrow} MiB of 40, {wide} of 400");
+}
+
 /// A share of the processor is no reason to wait for those who have nobody left to work for.
 fn the_end_is_prompt_under_a_share(runtime: Runtime) {
     needs!(Need::Sandbox(runtime));
@@ -205,6 +226,7 @@ fn the_end_is_prompt_under_a_share(runtime: Runtime) {
 
 under_both_runtimes!(
     page_cache_is_no_overrun,
+    missing_names_count_as_memory,
     the_end_is_prompt_under_a_share,
     run_time_out,
     slow_default_time_outs,

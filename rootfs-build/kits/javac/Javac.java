@@ -24,7 +24,9 @@ public class Javac {
         Path practice = Files.createTempDirectory("practice");
         Path source = practice.resolve("Practice.java");
         Files.writeString(source, PRACTICE);
-        String[] arguments = {"-encoding", "UTF-8", "-d", practice.toString(), source.toString()};
+        // The program's own files may lie in the working directory by now: its classes, and a processor of annotations among
+        // them, are for the real compilation alone.
+        String[] arguments = {"-proc:none", "-cp", practice.toString(), "-encoding", "UTF-8", "-d", practice.toString(), source.toString()};
         com.sun.tools.javac.Main.compile(arguments, new PrintWriter(new StringWriter()));
         try (Stream<Path> made = Files.walk(practice)) {
             for (Path path : (Iterable<Path>) made.sorted(Comparator.reverseOrder())::iterator) {
