@@ -238,6 +238,58 @@ fn what_the_documents_name_is_there() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What the package installs as documents, by its place in the tree, and where each lies in it: lines `place 644 FILE
+/// usr/share/doc/casemate/…` of the script, and all of `docs/` but what Debian's tools want.
+fn shipped(tree: &Tree) -> BTreeSet<String> {
+    let script = fs::read_to_string(tree.root.join("docs/deploy/package")).expect("the script");
+    let mut pages = BTreeSet::from(["docs".to_owned()]);
+    for line in script.lines().filter_map(|line| line.trim().strip_prefix("place 644 ")) {
+        if let Some((file, below)) = line.split_once(" usr/share/doc/casemate/")
+            && file == below
+        {
+            pages.insert(file.to_owned());
+        }
+    }
+    assert!(pages.len() >= 4, "{pages:?}");
+    pages
+}
+
+/// The links of a page that lead out of the package: its reader has no tree beside it.
+fn leads_out(tree: &Tree, page: &str, text: &str) -> Vec<String> {
+    let shipped = shipped(tree);
+    let mut wrong = Vec::new();
+    for target in text.lines().flat_map(targets).filter(|target| !target.contains("://")) {
+        let file = target.split('#').next().unwrap_or_default();
+        let mut path = Path::new(page).parent().expect("a page is in a folder").to_owned();
+        for part in Path::new(file).components() {
+            let up = part.as_os_str() == "..";
+            path = if up { path.parent().unwrap_or(Path::new("")).to_owned() } else { path.join(part) };
+        }
+        let path = path.display().to_string();
+        let there = path.starts_with("docs/") && !path.starts_with("docs/deploy/debian") || shipped.contains(&path);
+        if !(file.is_empty() || there) {
+            wrong.push(format!("{page}: {target} is not in the package"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn pages_of_the_package_lead_to_what_is_in_it() {
+    let tree = Tree::read();
+    let mut pages = files(&tree.root.join("docs"), "md");
+    pages.extend(["README.md", "seccomp/README.md"].map(|page| tree.root.join(page)));
+    let mut wrong = Vec::new();
+    for page in pages {
+        let name = page.strip_prefix(&tree.root).expect("below the root").display().to_string();
+        wrong.extend(leads_out(&tree, &name, &fs::read_to_string(&page).expect("a page")));
+    }
+    assert_eq!(wrong, [""; 0]);
+    let text =
+        "[a](../tests/attacks/README.md) [b](deploy/debian/control) [c](SETTINGS.md#x) [d](../README.md) [e](#f)";
+    assert_eq!(leads_out(&tree, "docs/SECURITY.md", text).len(), 2);
+}
+
 /// A threat model that names no test is a promise.
 #[test]
 fn every_row_of_the_threat_model_names_a_test() {

@@ -87,3 +87,53 @@ fn every_layer_stops_an_attack() {
     let idle: Vec<&str> = LAYERS.iter().map(|layer| layer.name).filter(|name| !used.contains(name)).collect();
     assert!(idle.is_empty(), "no attack would notice it if these were gone: {idle:?}");
 }
+
+/// What a row of the page says wrong: programs and layers as the headers have them, and a test where there is no program.
+fn wrong_of_row(cells: &[&str], all: &[Attack]) -> Option<String> {
+    let [attack, programs, layers, tests] = cells else { return Some(format!("{cells:?} are not four cells")) };
+    let mut stopped_by = Vec::new();
+    for program in programs.split('`').skip(1).step_by(2) {
+        let Some(found) = all.iter().find(|attack| attack.name == program) else {
+            return Some(format!("{attack}: there is no program {program}"));
+        };
+        stopped_by.extend(
+            found.header.stopped_by.iter().filter(|name| !stopped_by.contains(*name)).copied().collect::<Vec<_>>(),
+        );
+    }
+    if programs.is_empty() && !tests.contains(".rs::") {
+        return Some(format!("{attack}: neither a program nor a test"));
+    }
+    (stopped_by.join(", ") != *layers).then(|| format!("{attack}: stopped by {}, says the head", stopped_by.join(", ")))
+}
+
+/// What is wrong with a page of attacks.
+fn wrong_of_page(page: &str, all: &[Attack]) -> Vec<String> {
+    let rows = page.split("\n## ").skip(1).flat_map(|part| part.lines().filter(|line| line.starts_with("| ")));
+    let rows = rows.filter(|row| !row.starts_with("| attack |"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    let mut wrong: Vec<String> = rows.iter().filter_map(|cells| wrong_of_row(cells, all)).collect();
+    let named =
+        |attack: &&Attack| rows.iter().any(|cells| cells.iter().any(|c| c.contains(&format!("`{}`", attack.name))));
+    wrong.extend(all.iter().filter(|attack| !named(attack)).map(|attack| format!("{} is in no row", attack.name)));
+    if rows.len() < 60 {
+        wrong.push(format!("only {} rows were read", rows.len()));
+    }
+    wrong
+}
+
+/// The list by which a reader finds the attack that he has in mind.
+#[test]
+fn the_page_has_every_attack() {
+    let page = include_str!("../../docs/ATTACKS.md");
+    let (all, _) = read();
+    assert_eq!(wrong_of_page(page, &all), Vec::<String>::new());
+    for (from, to, said) in [
+        ("`kernel/bpf.c`", "`kernel/fpb.c`", "there is no program kernel/fpb.c"),
+        ("`kernel/bpf.c`", "", "kernel/bpf.c is in no row"),
+        ("| open-files, memory |", "| open-files |", "stopped by open-files, memory"),
+        ("`tests/http/malformed.rs::json`", "", "neither a program nor a test"),
+    ] {
+        let wrong = wrong_of_page(&page.replace(from, to), &all);
+        assert!(wrong.iter().any(|line| line.contains(said)), "{said:?} is not said: {wrong:?}");
+    }
+}

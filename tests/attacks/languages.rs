@@ -12,7 +12,28 @@ use super::wrapper::WITHOUT;
 use crate::support::scale;
 use crate::support::{Settings, account};
 
+const JAVA: &str = include_str!("../../rootfs-build/languages/java.toml");
+
 const SHELL: &str = "image = \"gcc\"\nsource = \"solution.sh\"\n\n[run]\nargv = [\"/bin/sh\", \"/code/solution.sh\"]\n";
+
+/// The compile step of Java with a processor of annotations, which is a program inside the compiler. A submission of several
+/// files can have one too, compiled before (`tests/suite/processor.rs`); here its source is the program's own.
+const PROCESSOR: &str = r#"image = "java"
+source = "{class}.java"
+class_detection = "java"
+
+[compile]
+profile = "compile+java"
+argv = ["/bin/sh", "-c", "cd /tmp && javac -J-XX:TieredStopAtLevel=1 -proc:none -d /tmp /code/{class}.java && exec javac -J-XX:TieredStopAtLevel=1 -processorpath /tmp -processor {class} -d /code /code/{class}.java"]
+
+[compile.limits]
+pids = 128
+"#;
+
+/// What Java runs as.
+fn run_of_java() -> &'static str {
+    JAVA.find("\n[run]\n").map(|at| &JAVA[at..]).expect("the run of Java")
+}
 
 /// A language and what is other than usual about its limits in the step that is attacked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,10 +82,11 @@ impl Languages {
         account::give(&languages);
         for (kind, name) in &self.names {
             let text = match kind.base {
-                "c" => include_str!("../../rootfs-build/languages/c.toml"),
-                "java" => include_str!("../../rootfs-build/languages/java.toml"),
-                "python" => include_str!("../../rootfs-build/languages/python.toml"),
-                _ => SHELL,
+                "java" if kind.step == "COMPILE" => PROCESSOR.to_owned() + run_of_java(),
+                "c" => include_str!("../../rootfs-build/languages/c.toml").to_owned(),
+                "java" => JAVA.to_owned(),
+                "python" => include_str!("../../rootfs-build/languages/python.toml").to_owned(),
+                _ => SHELL.to_owned(),
             };
             let file = languages.join(format!("{name}.toml"));
             // An extension belongs to one language.

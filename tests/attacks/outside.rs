@@ -33,6 +33,10 @@ exec env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin HOME=/tmp LANG=C.UTF-8 C
 fn command(attack: &Attack) -> &'static str {
     match attack.language {
         "c" => "gcc -pipe -o solution solution.c -lm && exec ./solution",
+        "java" if attack.header.compiling => {
+            "javac -proc:none -d /tmp /code/Main.java && javac -processorpath /tmp -processor Main -d . /code/Main.java && \
+             exec java -cp . Main"
+        }
         "java" => "javac -d . *.java && exec java -cp . Main",
         "python" => "exec python3 -c \"$(cat solution.py)\"",
         _ => "exec /bin/sh solution.sh",
