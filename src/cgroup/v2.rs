@@ -199,6 +199,7 @@ impl Leaf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{CpuShare, Inodes, OpenFiles, WallTime};
 
     fn leaf(files: &[(&str, &str)]) -> (tempfile::TempDir, Leaf) {
         let jobs = tempfile::tempdir().unwrap();
@@ -216,6 +217,52 @@ mod tests {
         let (_jobs, leaf) = leaf(&[("cpu.stat", "usage_usec 1234\nuser_usec 1000\nsystem_usec 234\n")]);
         assert_eq!(leaf.cpu_time(), Some(CpuTime(1234)));
         assert_eq!(leaf.usage(), Usage { cpu_time: Some(CpuTime(1234)), ..Usage::default() });
+    }
+
+    /// The files of a leaf as the runtime leaves them for these limits, once `arm` was called.
+    const RIGHT: [(&str, &str); 6] = [
+        ("memory.max", "104857600\n"),
+        ("memory.oom.group", "1\n"),
+        ("memory.swap.max", "0\n"),
+        ("pids.max", "65\n"),
+        ("cpu.max", "100000 1000000\n"),
+        ("cgroup.procs", "7\n42\n"),
+    ];
+
+    /// No machine with cgroup v1 would notice if one of them were left out.
+    #[test]
+    fn each_limit_is_read_back() {
+        let limits = Limits {
+            memory: Bytes::mib(100),
+            cpu_share: Some(CpuShare(10)),
+            cpu_time: CpuTime(1),
+            wall: WallTime(1),
+            pids: Pids(64),
+            open_files: OpenFiles(1),
+            stack: Bytes(1),
+            file_size: Bytes(1),
+            output: Bytes(1),
+            tmp: Bytes(1),
+            tmp_inodes: Inodes(1),
+        };
+        let (_jobs, right) = leaf(&RIGHT);
+        right.verify(&limits, Pid::from_raw(42)).unwrap();
+        for at in 0..RIGHT.len() {
+            for wrong in ["max\n", "0 0\n", "1000000000\n"] {
+                let mut files = RIGHT;
+                files[at].1 = wrong;
+                let (_jobs, leaf) = leaf(&files);
+                let said = leaf.verify(&limits, Pid::from_raw(42)).unwrap_err().to_string();
+                assert!(said.contains(files[at].0) || files[at].0 == "cgroup.procs", "{}: {said}", files[at].0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_whole_group_is_to_go_for_memory() {
+        let (jobs, leaf) = leaf(&[("memory.oom.group", "0")]);
+        leaf.arm().unwrap();
+        assert_eq!(std::fs::read_to_string(jobs.path().join("c0/memory.oom.group")).unwrap(), "1");
     }
 
     #[test]
