@@ -81,15 +81,19 @@ start() { # in the background; sets pid, and scope to its cgroup
 }
 
 limits() { # NAME: what holds a python job that waits to be read
-    local id leaf before
+    local id leaf='' now before seen='' wanted='104857600 0 1 65 900000 1000000' until=$((SECONDS + 60))
     # Of other jobs.
     before=$(groups)
     id=$(submit python 'import time; print("here", flush=True); time.sleep(6)')
-    # Once the share of the processor is lifted the job is being ended; before it is started there may be no oom.group.
-    until leaf=$(comm -13 <(echo "$before") <(groups) | head -n1) && [ -n "$leaf" ] \
-        && [ "$(cat "$leaf/memory.oom.group" 2>/dev/null)" = 1 ]; do sleep 0.1; done
-    expect "$1: limits of a job" "104857600 0 65 900000 1000000" \
-        "$(cat "$leaf/memory.max" "$leaf/memory.swap.max" "$leaf/pids.max" "$leaf/cpu.max" | paste -sd' ')"
+    # Before it is started not everything may be set, and once it is being ended its share of the processor is lifted.
+    while [ "$seen" != "$wanted" ] && [ $SECONDS -lt $until ]; do
+        now=$(comm -13 <(echo "$before") <(groups) | head -n1)
+        [ -z "$now" ] || leaf=$now
+        [ -z "$(cat "$now/cgroup.procs" 2>/dev/null)" ] \
+            || seen=$(cd "$now" && cat memory.max memory.swap.max memory.oom.group pids.max cpu.max | paste -sd' ')
+        sleep 0.1
+    done
+    expect "$1: limits of a job" "$wanted" "$seen"
     expect "$1: ends" $'completed here' "$(ended "$id")"
     # A result is told before its container is cleared away.
     soon test ! -d "$leaf"

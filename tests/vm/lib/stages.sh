@@ -45,9 +45,11 @@ suite_pack() {
 product_stage() { guest_stage product "$@"; } # USER STAGE [ARGUMENT]…
 deploy_stage() { guest_stage deploy "$@"; }
 guest_stage() { # SCRIPT USER STAGE [ARGUMENT]…
+    local began=$SECONDS
     say "[$2] ${*:3}"
     machine_do "$machine" "$2" "bash /share/product/$1.sh ${*:3}" | tee -a "$work/checks" \
         || echo "  FAIL [$2] ${*:3}: did not end well" | tee -a "$work/checks"
+    say "[$2] ${*:3}: took $((SECONDS - began)) s"
 }
 
 result() { printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$work/results"; }
