@@ -60,7 +60,7 @@ fn finding(refused: &str) -> Finding {
         Problem::OuterFilter,
         "outer filter",
         format!("a filter of system calls that was there before casemate refuses {refused}"),
-        "give the container another one: podman's own lets them through; docker run --security-opt seccomp=unconfined; Kubernetes \
-         seccompProfile: Unconfined, or one of type Localhost; systemd: SystemCallFilter=",
+        "give the container another one: podman's own with two calls more (docs/CONTAINERS.md); docker run --security-opt \
+         seccomp=unconfined; Kubernetes seccompProfile: Unconfined, or one of type Localhost; systemd: SystemCallFilter=",
     )
 }

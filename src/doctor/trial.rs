@@ -60,7 +60,8 @@ pub fn not_entered(error: &EnterError) -> Finding {
         EnterError::Map(_) => (
             Problem::IdsUnmapped,
             "casemate setup; and start it without no_new_privs, from a mount without nosuid, with CAP_SETUID and CAP_SETGID in \
-             its bounding set",
+             its bounding set; in a container with few capabilities newuidmap and newgidmap need them as file capabilities, not a \
+             setuid bit (docs/CONTAINERS.md)",
         ),
         EnterError::Mount { what: "/proc", .. } => (
             Problem::ProcMasked,

@@ -173,7 +173,10 @@ const TAKEN: [(&str, &[(&str, &str)]); 17] = [
     ),
     (
         "FRONT='setpriv --bounding-set -chown,-setgid'",
-        &[("missing capabilities: CAP_CHOWN, CAP_SETGID cannot be had here", "--cap-add chown,setuid,setgid")],
+        &[(
+            "missing capabilities: CAP_CHOWN, CAP_SETGID cannot be had here",
+            "--cap-add chown,dac_override,setgid,setuid",
+        )],
     ),
     (
         refusing!("unshare"),

@@ -121,13 +121,19 @@ fn manager(machine: &Machine, mount: &Path, who: &Who, uid: Option<u32>) -> Resu
 /// Gives the children of the mount point the controllers. A cgroup that has processes of its own cannot (cgroups(7),
 /// "no internal processes"); only the real root may, which is known by having no `cgroup.type`. Seen from inside a
 /// container the top is not the real root, and its processes move aside first.
+///
+/// All at once, so that it is refused as a whole: cpu or pids alone would be taken with processes in it, which makes of the
+/// cgroup the top of a threaded subtree, and into a child of that no process can be moved. By the program and not by the
+/// shell's own echo, which says "I/O error" whatever the kernel said.
 const ENABLE: &str = r#"cd "$1" || exit 1
-enable() { for c in cpu memory pids; do echo "+$c" >cgroup.subtree_control || return 1; done; }
+enable() { env echo '+cpu +memory +pids' >cgroup.subtree_control; }
 enable 2>/dev/null && exit 0
 if [ -e cgroup.type ]; then
   mkdir -p init && for p in $(cat cgroup.procs); do echo "$p" >init/cgroup.procs 2>/dev/null || :; done
 fi
-enable"#;
+enable && exit 0
+for f in cgroup.controllers cgroup.procs; do echo "$f of $1: $(paste -sd' ' $f)" >&2; done
+exit 1"#;
 
 /// The commands, as root, after which the directories called `name` belong to `user`. Each may be repeated. The
 /// directory itself is handed over last: its owner says that the rest is done.
@@ -220,6 +226,40 @@ mod tests {
         assert!(found.lingers && !found.drop_in);
         assert_eq!(found.lacks(), ["cpu"]);
         assert!(UserManager::default().lacks().is_empty(), "unknown is not lacking");
+    }
+
+    /// What `ENABLE` does and says in a directory of files that stand for a cgroup's.
+    fn enable(directory: &Path) -> std::process::Output {
+        std::process::Command::new("sh").args(["-c", ENABLE, "sh"]).arg(directory).output().unwrap()
+    }
+
+    #[test]
+    fn the_controllers_are_asked_for_at_once() {
+        let (guard, _machine) = tree(&[("/cg/cgroup.subtree_control", ""), ("/cg/cgroup.type", "domain\n")]);
+        let output = enable(&guard.path().join("cg"));
+        assert!(output.status.success(), "{output:?}");
+        let asked = std::fs::read_to_string(guard.path().join("cg/cgroup.subtree_control")).unwrap();
+        assert_eq!(asked, "+cpu +memory +pids\n", "one after the other makes a threaded cgroup of it");
+        assert!(!guard.path().join("cg/init").exists(), "nobody had to move");
+    }
+
+    #[test]
+    fn controllers_that_are_refused_are_told_with_what_there_is() {
+        let files = [("/cg/cgroup.controllers", "memory pids\n"), ("/cg/cgroup.procs", "0\n7\n")];
+        let (guard, _machine) = tree(&files);
+        std::fs::create_dir(guard.path().join("cg/cgroup.subtree_control")).unwrap();
+        let output = enable(&guard.path().join("cg"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        for words in [
+            "cgroup.subtree_control: Is a directory",
+            "cgroup.controllers of ",
+            ": memory pids",
+            "cgroup.procs of ",
+            ": 0 7",
+        ] {
+            assert!(said.contains(words), "{words} is not in {said}");
+        }
     }
 
     #[test]

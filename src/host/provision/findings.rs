@@ -162,10 +162,12 @@ fn kernel(state: &State) -> Vec<Finding> {
         all.push(missing(Problem::NoNewPrivs, "privileges", meaning, mend));
     }
     if !kernel.lacks.is_empty() {
-        let meaning =
-            format!("{} cannot be had here, so that nobody can lend the service its ids", kernel.lacks.join(", "));
-        let mend = "podman and docker run --cap-add chown,setuid,setgid; Kubernetes capabilities.add: [CHOWN, SETUID, SETGID]; \
-                    systemd: CapabilityBoundingSet=";
+        let meaning = format!(
+            "{} cannot be had here, so that nobody can lend the service its ids and its cgroup",
+            kernel.lacks.join(", ")
+        );
+        let mend = "podman and docker run --cap-add chown,dac_override,setgid,setuid; Kubernetes capabilities.add: [CHOWN, \
+                    DAC_OVERRIDE, SETGID, SETUID]; systemd: CapabilityBoundingSet=";
         all.push(missing(Problem::Capabilities, "capabilities", meaning, mend));
     }
     match &kernel.apparmor_profile {

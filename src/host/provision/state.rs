@@ -105,7 +105,10 @@ pub struct Kernel {
 const SETID: u64 = 1 << 6 | 1 << 7;
 
 /// What root needs: to hand over cgroups and the home, to become the account, and for the maps.
-const OF_ROOT: [(&str, u32); 3] = [("CAP_CHOWN", 0), ("CAP_SETGID", 6), ("CAP_SETUID", 7)];
+const OF_ROOT: [(&str, u32); 4] = [("CAP_CHOWN", 0), DAC_OVERRIDE, ("CAP_SETGID", 6), ("CAP_SETUID", 7)];
+
+/// To make a cgroup for each start in the one that was handed over, on v2 where systemd does not do it.
+const DAC_OVERRIDE: (&str, u32) = ("CAP_DAC_OVERRIDE", 1);
 
 /// Reads everything.
 ///
@@ -137,9 +140,9 @@ pub fn look(machine: &Machine, wanted: &Wanted, who: &Who) -> Result<State, Read
         )?,
         init,
         delegation: delegation::look(machine, &layout, init, who, uid)?,
+        kernel: kernel(machine, who, init != Init::Systemd && matches!(layout, CgroupLayout::V2 { .. }))?,
         layout,
         keep,
-        kernel: kernel(machine, who)?,
     })
 }
 
@@ -191,7 +194,8 @@ fn look_ids(machine: &Machine, owner: Owner<'_>, accounts: impl Iterator<Item = 
     })
 }
 
-fn kernel(machine: &Machine, who: &Who) -> Result<Kernel, ReadError> {
+/// `divides`: whether root himself makes cgroups in what he has handed over.
+fn kernel(machine: &Machine, who: &Who, divides: bool) -> Result<Kernel, ReadError> {
     let status = machine.text("/proc/self/status")?.unwrap_or_default();
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let set = |name: &str| field(name).and_then(|bits| u64::from_str_radix(bits, 16).ok());
@@ -200,7 +204,10 @@ fn kernel(machine: &Machine, who: &Who) -> Result<Kernel, ReadError> {
     // A file that does not say it lacks nothing.
     let bounds = set("CapBnd:").unwrap_or(u64::MAX);
     let own = if who.service { set("CapEff:").unwrap_or(u64::MAX) } else { u64::MAX };
-    let needed = OF_ROOT.into_iter().filter(|(_, bit)| who.service || !has_setid && SETID & 1 << bit != 0);
+    let needed = OF_ROOT
+        .into_iter()
+        .filter(|(_, bit)| who.service || !has_setid && SETID & 1 << bit != 0)
+        .filter(|one| divides || *one != DAC_OVERRIDE);
     // Reading it fails where AppArmor is not the kernel's.
     let label = machine.text("/proc/self/attr/apparmor/current").ok().flatten().unwrap_or_default();
     let label = label.trim_matches(['\0', '\n']);
@@ -253,16 +260,16 @@ mod tests {
         const STATUS: &str = "Name:\tcasemate\nCapInh:\t0000000000000000\nCapPrm:\t00000000000000c0\nNoNewPrivs:\t1\n";
         let (_guard, machine) =
             tree(&[("/proc/self/status", STATUS), ("/proc/self/attr/apparmor/current", "casemate (unconfined)\n")]);
-        let found = kernel(&machine, &ordinary()).unwrap();
+        let found = kernel(&machine, &ordinary(), true).unwrap();
         assert_eq!((found.no_new_privs, found.has_setid), (true, true));
         assert_eq!(found.apparmor_profile.as_deref(), Some("casemate (unconfined)"));
         // Root gives up what he has.
-        assert!(!kernel(&machine, &service()).unwrap().has_setid);
+        assert!(!kernel(&machine, &service(), true).unwrap().has_setid);
         let (_guard, machine) = tree(&[
             ("/proc/self/status", &STATUS.replace("c0", "80")),
             ("/proc/self/attr/apparmor/current", "unconfined\n"),
         ]);
-        let found = kernel(&machine, &ordinary()).unwrap();
+        let found = kernel(&machine, &ordinary(), true).unwrap();
         assert_eq!((found.has_setid, found.apparmor_profile), (false, None));
     }
 
@@ -271,11 +278,13 @@ mod tests {
         let lacks = |bounds: &str, effective: &str, who: &Who| {
             let status = format!("CapPrm:\t{effective}\nCapEff:\t{effective}\nCapBnd:\t{bounds}\n");
             let (_guard, machine) = tree(&[("/proc/self/status", &status)]);
-            kernel(&machine, who).unwrap().lacks
+            kernel(&machine, who, true).unwrap().lacks
         };
-        assert_eq!(lacks("c1", "c1", &service()), [""; 0]);
-        assert_eq!(lacks("80", "80", &service()), ["CAP_CHOWN", "CAP_SETGID"]);
-        assert_eq!(lacks("ff", "c0", &service()), ["CAP_CHOWN"]);
+        let (_guard, machine) = tree(&[("/proc/self/status", "CapEff:\tc1\nCapBnd:\tc1\n")]);
+        assert_eq!(kernel(&machine, &service(), false).unwrap().lacks, [""; 0], "what systemd or v1 has ready");
+        assert_eq!(lacks("c3", "c3", &service()), [""; 0]);
+        assert_eq!(lacks("80", "80", &service()), ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_SETGID"]);
+        assert_eq!(lacks("ff", "c1", &service()), ["CAP_DAC_OVERRIDE"]);
         assert_eq!(lacks("c0", "0", &ordinary()), [""; 0], "a setuid helper gets them");
         assert_eq!(lacks("0", "0", &ordinary()), ["CAP_SETGID", "CAP_SETUID"]);
         assert_eq!(lacks("0", "c0", &ordinary()), [""; 0], "they were handed down");
