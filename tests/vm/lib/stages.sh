@@ -18,8 +18,11 @@ product_pack() {
     touch "$work/results" "$work/failures"
     "$vm_tree/docs/deploy/package" "$work/product/package" >&2 || die "the package cannot be built"
     cp "$work"/product/package/casemate-*-linux-* "$work/product/casemate"
-    cp "$vm_tree"/docs/{deploy/casemate.service,OPERATIONS.md} "$vm_here"/guest/{product.sh,deploy.sh,suite.sh,subset} \
-        "$work/product/"
+    cp "$vm_tree"/docs/{deploy/casemate.service,OPERATIONS.md,CONTAINERS.md} \
+        "$vm_here"/guest/{product.sh,deploy.sh,container.sh,suite.sh,subset} "$work/product/"
+    ensure mmdebstrap mmdebstrap
+    "$vm_tree/docs/deploy/container/rootfs" "$work/product/package" >&2 || die "the image's file system cannot be built"
+    mv "$work/product/package/casemate-rootfs.tar" "$work/product/"
     # Only this format keeps times to the nanosecond, which the service compares.
     (cd "$images" && tar --format=posix -cf "$work/product/images.tar" -- *-????????????) \
         || die "the images in $images cannot be packed: none was built (casemate setup), or there is no room in $work"
@@ -41,9 +44,10 @@ suite_pack() {
     done
 }
 
-# One stage of guest/product.sh, or of guest/deploy.sh, as USER.
+# One stage of guest/product.sh, of guest/deploy.sh, or of guest/container.sh, as USER.
 product_stage() { guest_stage product "$@"; } # USER STAGE [ARGUMENT]…
 deploy_stage() { guest_stage deploy "$@"; }
+container_stage() { guest_stage container "$@"; }
 guest_stage() { # SCRIPT USER STAGE [ARGUMENT]…
     local began=$SECONDS
     say "[$2] ${*:3}"
@@ -82,6 +86,8 @@ stages() { # [RUNTIME]…
     product_stage fresh after
     product_stage root give judge
     product_stage judge after
+    container_stage root prepare
+    container_stage judge serve
     local passed failed
     passed=$(grep -c '^  ok ' "$work/checks" || true)
     failed=$(grep -c '^  FAIL ' "$work/checks" || true)
