@@ -61,10 +61,10 @@ problems! {
         "systemd: `NoNewPrivileges=no`; podman and docker: no `--security-opt no-new-privileges`; Kubernetes: `allowPrivilegeEscalation: true`",
     /// Capabilities are not in the bounding set.
     Capabilities "capabilities"
-        "podman and docker: `--cap-add chown,setuid,setgid`; Kubernetes: `capabilities.add: [CHOWN, SETUID, SETGID]`; systemd: `CapabilityBoundingSet=`",
+        "podman and docker: `--cap-add chown,dac_override,setgid,setuid`; Kubernetes: `capabilities.add: [CHOWN, DAC_OVERRIDE, SETGID, SETUID]`; systemd: `CapabilityBoundingSet=`",
     /// A filter of system calls was there before us, and refuses what we need.
     OuterFilter "outer-filter"
-        "podman's own filter lets them through; docker: `--security-opt seccomp=unconfined`; Kubernetes: `seccompProfile: Unconfined`; systemd: `SystemCallFilter=`",
+        "podman: its own filter with two calls more (docs/CONTAINERS.md); docker: `--security-opt seccomp=unconfined`; Kubernetes: `seccompProfile: Unconfined`; systemd: `SystemCallFilter=`",
     /// There is no account.
     AccountMissing "account-missing"
         "`casemate setup`",
