@@ -9,7 +9,7 @@ use clap::Args;
 use super::carry::carry;
 use super::launch::{Inside, Launch, LaunchError, Weakness};
 use crate::doctor;
-use crate::host::provision::{CGROUP, Finding, Problem, Standing};
+use crate::host::provision::{CGROUP, Delegated, Finding, Problem, Standing};
 use crate::server::Definitions;
 use crate::telemetry::chain;
 
@@ -61,9 +61,16 @@ fn tried(
     read: Vec<Finding>,
     limited: bool,
 ) -> Result<Vec<Finding>, Box<dyn Error>> {
+    let delegated = match launch.cgroup_for_trial(limited) {
+        Ok(delegated) => delegated,
+        Err(error) => {
+            let outer = told_of(doctor::outer_filter());
+            return Ok(untried(&error, read.into_iter().chain(outer).collect()));
+        }
+    };
     let (mut from, mut to) = std::io::pipe()?;
     let status = carry(|| {
-        let (mut found, ended) = trial(launch, definitions, read.clone(), limited);
+        let (mut found, ended) = trial(launch, definitions, read.clone(), (limited, delegated));
         if let Some(status) = ended {
             return status;
         }
@@ -83,10 +90,15 @@ fn tried(
 }
 
 /// What was found; or, in the process that stayed outside, the exit status to leave with.
-fn trial(launch: &Launch, definitions: Definitions, read: Vec<Finding>, limited: bool) -> (Vec<Finding>, Option<u8>) {
+fn trial(
+    launch: &Launch,
+    definitions: Definitions,
+    read: Vec<Finding>,
+    (limited, delegated): (bool, Delegated),
+) -> (Vec<Finding>, Option<u8>) {
     // Before the service has a filter of its own.
     let outer = doctor::outer_filter();
-    match launch.enter_for_trial(limited) {
+    match launch.enter_for_trial(delegated) {
         Ok(Inside::Ended(_)) => (Vec::new(), Some(0)),
         Ok(Inside::Serve(delegated)) => {
             let mut found = doctor::namespaces(read);
@@ -108,14 +120,19 @@ fn trial(launch: &Launch, definitions: Definitions, read: Vec<Finding>, limited:
         Err(error) => {
             let mut found = read;
             found.extend(told_of(outer));
-            // Unless reading has said so already.
-            let same = |one: &Finding| one.standing == Standing::Missing && Some(&*one.name) == error.finding();
-            if !found.iter().any(same) {
-                found.push(told(&error));
-            }
-            (found, None)
+            (untried(&error, found), None)
         }
     }
+}
+
+/// What was found, and why no more could be tried.
+fn untried(error: &LaunchError, mut found: Vec<Finding>) -> Vec<Finding> {
+    // Unless reading has said so already.
+    let same = |one: &Finding| one.standing == Standing::Missing && Some(&*one.name) == error.finding();
+    if !found.iter().any(same) {
+        found.push(told(error));
+    }
+    found
 }
 
 /// What an outer filter refuses, if it could be found out.

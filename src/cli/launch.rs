@@ -183,10 +183,24 @@ impl Launch {
         self.enter_with(delegated)
     }
 
-    /// The same for a trial, which needs no cgroup where there is none (`limited`) to show whether there are namespaces.
-    pub(super) fn enter_for_trial(&self, limited: bool) -> Result<Inside, LaunchError> {
+    /// The cgroup of a trial, which needs none where there is none (`limited`) to show whether there are namespaces. To be
+    /// called by the process that waits for the trial: it is not in the way of it afterwards.
+    pub(super) fn cgroup_for_trial(&self, limited: bool) -> Result<Delegated, LaunchError> {
         self.account()?;
-        self.enter_with(if limited { self.delegation()? } else { Delegated::Nothing })
+        let delegated = if limited { self.delegation()? } else { Delegated::Nothing };
+        if matches!(delegated, Delegated::V2 { inside: true, .. }) {
+            leave_top(&delegated, "waits").map_err(LaunchError::Divide)?;
+        }
+        Ok(delegated)
+    }
+
+    /// The same as [`Self::enter`], with the cgroup of [`Self::cgroup_for_trial`], in a child of who called that. The namespace
+    /// of cgroups begins at the top, to which the child goes back first.
+    pub(super) fn enter_for_trial(&self, delegated: Delegated) -> Result<Inside, LaunchError> {
+        if let Delegated::V2 { directory, inside: true } = &delegated {
+            std::fs::write(directory.join("cgroup.procs"), "0").map_err(LaunchError::Divide)?;
+        }
+        self.enter_with(delegated)
     }
 
     fn delegation(&self) -> Result<Delegated, DelegateError> {
@@ -205,7 +219,7 @@ impl Launch {
         let ids = subordinate(Path::new("/"), Owner { name: &self.who.name, uid: Some(uid.as_raw()) })?;
         self.drop_root()?;
         let ranges = Ranges { uid: ids.uids.first, gid: ids.gids.first };
-        match userns::enter(ranges, &self.own(&delegated), || leave_top(&delegated))? {
+        match userns::enter(ranges, &self.own(&delegated), || leave_top(&delegated, "server"))? {
             Entered::Outer(status) => Ok(Inside::Ended(status)),
             Entered::Inner => Ok(Inside::Serve(delegated)),
         }
@@ -266,7 +280,7 @@ pub(super) enum Inside {
 }
 
 /// On v2 a cgroup with processes of its own cannot hand controllers to its children, so that we go down one.
-fn leave_top(delegated: &Delegated) -> std::io::Result<()> {
+fn leave_top(delegated: &Delegated, to: &str) -> std::io::Result<()> {
     if !matches!(delegated, Delegated::V2 { .. }) {
         return Ok(());
     }
@@ -274,13 +288,13 @@ fn leave_top(delegated: &Delegated) -> std::io::Result<()> {
     let at = provision::systemd::own_path(&own).unwrap_or_default();
     let Delegated::V2 { directory, inside } = delegated else { return Ok(()) };
     let top = if *inside { directory.clone() } else { directory.join(format!("service-{}", std::process::id())) };
-    let server = top.join("server");
-    match std::fs::create_dir(&server) {
+    let child = top.join(to);
+    match std::fs::create_dir(&child) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     tracing::debug!("from cgroup {} into its child", at.display());
-    std::fs::write(server.join("cgroup.procs"), "0")
+    std::fs::write(child.join("cgroup.procs"), "0")
 }
 
 /// What replaces or joins our own definitions.
