@@ -66,16 +66,20 @@ fn main() {
         row.print();
     }
     let many = saturation::measure(&server, other.as_ref(), Duration::from_secs(seconds as u64));
-    println!("\nPython hellos per second, every processor busy");
-    let bare = many.first().map_or(0.0, |(_, rate)| *rate);
-    for (name, rate) in &many {
-        println!("{name:<36}{rate:>10.1}{:>10.2} of bare", rate / bare);
+    println!(
+        "\n{:<36}{:>10}{:>10}{:>16}{:>16}",
+        "Python hellos, every processor busy", "a second", "of bare", "ms of each", "the program's"
+    );
+    let bare = many.first().map_or(0.0, |way| way.rate);
+    for saturation::Way { name, rate, each_ms, program_ms } in &many {
+        let program = program_ms.map(|ms| format!("{ms:.2}")).unwrap_or_default();
+        println!("{name:<36}{rate:>10.1}{:>10.2}{each_ms:>16.2}{program:>16}", rate / bare);
     }
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     fs::create_dir_all(&directory).expect("target/bench");
     let all = json!({
         "latency": rows.iter().map(latency::Row::json).collect::<Vec<_>>(),
-        "per_second": many.iter().map(|(name, rate)| json!({"what": name, "rate": rate})).collect::<Vec<_>>(),
+        "per_second": many.iter().map(saturation::Way::json).collect::<Vec<_>>(),
     });
     fs::write(directory.join("launch.json"), format!("{all:#}\n")).expect("launch.json");
     println!("\n{}", directory.join("launch.json").display());
