@@ -52,6 +52,12 @@ pub fn namespaces(read: Vec<Finding>) -> Vec<Finding> {
 #[must_use]
 pub fn not_entered(error: &EnterError) -> Finding {
     let (problem, mend) = match error {
+        // The kernel itself says EPERM, ENOSPC or EINVAL (unshare(2)); EACCES comes of a security module's rules.
+        EnterError::Unshare(nix::errno::Errno::EACCES) => (
+            Problem::NamespacesRefused,
+            "a security module forbids them to the profile that casemate runs under: with AppArmor, load the profile \
+             casemate.apparmor that comes with it (docs/OPERATIONS.md), or give yours the line `userns,`",
+        ),
         EnterError::Unshare(_) => (
             Problem::NamespacesRefused,
             "allow user namespaces: the switches are user.max_user_namespaces, kernel.unprivileged_userns_clone and \
@@ -202,6 +208,7 @@ mod tests {
         let mount = |what| EnterError::Mount { what, source: nix::errno::Errno::EPERM };
         for (error, words) in [
             (EnterError::Unshare(nix::errno::Errno::EPERM), "user.max_user_namespaces"),
+            (EnterError::Unshare(nix::errno::Errno::EACCES), "casemate.apparmor"),
             (EnterError::Map("newuidmap: no".into()), "no_new_privs"),
             (mount("/proc"), "unmask=ALL"),
             (mount("everything as private"), "AppArmor"),

@@ -48,7 +48,7 @@ pub enum EnterError {
     #[error("cannot fork")]
     Fork(#[source] io::Error),
     /// The kernel or a security module forbids user namespaces.
-    #[error("cannot make a user namespace; `casemate setup` says what forbids it")]
+    #[error("cannot make a user namespace; `casemate doctor` says what forbids it")]
     Unshare(#[source] Errno),
     /// `newuidmap` or `newgidmap` failed; the text is theirs.
     #[error("cannot map subordinate ids: {0}")]

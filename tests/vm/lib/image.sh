@@ -2,14 +2,15 @@
 # Not here: anything about running it.
 # shellcheck shell=bash disable=SC2154
 
-vm_suite=bookworm
+# The suite; `--suite` of ../run names another.
+vm_suite=${vm_suite:-bookworm}
 # Sparse; what the guest writes goes into a scratch file that vanishes with the machine.
 vm_disk=8G
 
 # The name of the image that this recipe gives: whatever can change its content is in the digest.
 image_dir() {
     local digest
-    digest=$(cd "$vm_here" && find lib/image.sh image -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+    digest=$({ echo "$vm_suite" && cd "$vm_here" && find lib/image.sh image -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; } | sha256sum)
     printf '%s/%s\n' "$vm_cache" "${digest:0:16}"
 }
 
@@ -36,7 +37,7 @@ image_build() {
     mkdir "$work"
     say "building $vm_suite image (about two minutes, once)"
     local packages
-    packages=$(sed '/^#/d' "$vm_here/image/packages" | paste -sd,)
+    packages=$(sed -s '/^#/d' "$vm_here"/image/packages{,.$vm_suite} 2>/dev/null | paste -sd,)
     # The hooks are handed over as text: in mmdebstrap's user namespace this checkout may be unreadable.
     # No device nodes: the kernel brings its own /dev, and an ordinary user could not unpack them.
     nice mmdebstrap --quiet --variant=essential --skip=output/dev,cleanup/apt \

@@ -19,13 +19,17 @@ product_pack() {
     "$vm_tree/docs/deploy/package" "$work/product/package" >&2 || die "the package cannot be built"
     cp "$work"/product/package/casemate-*-linux-* "$work/product/casemate"
     cp "$vm_tree"/docs/{deploy/casemate.service,OPERATIONS.md,CONTAINERS.md} \
-        "$vm_here"/guest/{product.sh,deploy.sh,container.sh,suite.sh,subset} "$work/product/"
-    ensure mmdebstrap mmdebstrap
-    "$vm_tree/docs/deploy/container/rootfs" "$work/product/package" >&2 || die "the image's file system cannot be built"
-    mv "$work/product/package/casemate-rootfs.tar" "$work/product/"
+        "$vm_here"/guest/{product.sh,deploy.sh,container.sh,apparmor.sh,suite.sh,subset} "$work/product/"
     # Only this format keeps times to the nanosecond, which the service compares.
     (cd "$images" && tar --format=posix -cf "$work/product/images.tar" -- *-????????????) \
         || die "the images in $images cannot be packed: none was built (casemate setup), or there is no room in $work"
+}
+
+# The file system of a container's image, likewise.
+container_pack() {
+    ensure mmdebstrap mmdebstrap
+    "$vm_tree/docs/deploy/container/rootfs" "$work/product/package" >&2 || die "the image's file system cannot be built"
+    mv "$work/product/package/casemate-rootfs.tar" "$work/product/"
 }
 
 # The executables of the tests that guest/subset names, without what only a debugger reads.
@@ -48,6 +52,7 @@ suite_pack() {
 product_stage() { guest_stage product "$@"; } # USER STAGE [ARGUMENT]…
 deploy_stage() { guest_stage deploy "$@"; }
 container_stage() { guest_stage container "$@"; }
+apparmor_stage() { guest_stage apparmor "$@"; }
 guest_stage() { # SCRIPT USER STAGE [ARGUMENT]…
     local began=$SECONDS
     say "[$2] ${*:3}"
@@ -88,12 +93,29 @@ stages() { # [RUNTIME]…
     product_stage judge after
     container_stage root prepare
     container_stage judge serve
+    checked "VM product" $((SECONDS - began - spent))
+}
+
+# What guest/apparmor.sh has to see, in a machine whose kernel asks AppArmor.
+apparmor_stages() {
+    local began=$SECONDS
+    apparmor_stage root unpacked
+    apparmor_stage judge unconfined
+    apparmor_stage root forbids
+    apparmor_stage judge forbidden
+    apparmor_stage root allows
+    apparmor_stage judge allowed
+    checked "VM apparmor" $((SECONDS - began))
+}
+
+# Counts the checks that were made.
+checked() { # PLACE SECONDS
     local passed failed
     passed=$(grep -c '^  ok ' "$work/checks" || true)
     failed=$(grep -c '^  FAIL ' "$work/checks" || true)
     [ "$((passed + failed))" -gt 0 ] || { echo '  FAIL no check of the product was made' >"$work/checks"; failed=1; }
     sed -n 's/^  FAIL /in the machine: /p' "$work/checks" >>"$work/failures"
-    result "VM product" "$passed" "$failed" 0 $((SECONDS - began - spent))
+    result "$1" "$passed" "$failed" 0 "$2"
 }
 
 # Nothing but the suites, all of them.
