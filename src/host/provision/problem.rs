@@ -148,7 +148,7 @@ problems! {
         "correct the file of tokens, or name another with `CASEMATE_TOKENS`",
     /// No user namespace can be made.
     NamespacesRefused "namespaces-refused"
-        "the switches `user.max_user_namespaces`, `kernel.unprivileged_userns_clone` and `kernel.apparmor_restrict_unprivileged_userns`; in a container a filter that lets unshare(2) through",
+        "the switches `user.max_user_namespaces`, `kernel.unprivileged_userns_clone` and `kernel.apparmor_restrict_unprivileged_userns`; in a container a filter that lets unshare(2) through; where it says `EACCES`, the profile `casemate.apparmor`",
     /// No ids can be mapped into the service's user namespace.
     IdsUnmapped "ids-unmapped"
         "`casemate setup`; no `no_new_privs`, no mount with `nosuid`; `CAP_SETUID` and `CAP_SETGID` in the bounding set",
