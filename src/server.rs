@@ -314,7 +314,11 @@ pub fn serve(
         let edge = Edge::new(Arc::clone(&ledger), health, edge_settings, Cors::new(&settings.cors_origins));
         let edge =
             edge.guarded(Guard::new(tokens, settings.http.guard_monaco).with_metrics(settings.http.guard_metrics));
-        let edge = edge.called(Hosts::new(&settings.hosts, &settings.listen, !tokens.is_empty()));
+        let edge = edge.called(Hosts::new(
+            &settings.hosts,
+            &settings.listen,
+            !tokens.is_empty() && settings.http.guard_monaco,
+        ));
         let edge = edge.with_languages(languages);
         let book = metrics::book(settings.http.metrics, &ledger, &sandbox, &counts);
         let (edge, apart) = metrics::place(edge, book, apart);

@@ -23,14 +23,15 @@ pub enum Hosts {
 
 impl Hosts {
     /// As the setting `named` has it. Where it says nothing every name will do, but not for a service that only this machine
-    /// reaches and that asks nobody for a token: it has nothing else that keeps a page out.
+    /// reaches and that does not ask for a token on every route that takes or shows submissions (`tokens`): it has nothing else
+    /// that keeps a page out.
     #[must_use]
     pub fn new(named: &[String], listen: &[IpAddr], tokens: bool) -> Self {
         let beyond = listen.iter().any(|ip| !ip.to_canonical().is_loopback());
         match named {
             [] if tokens || beyond => Self::Any,
             all if all.iter().any(|name| name == "*") => Self::Any,
-            these => Self::These(these.iter().map(|name| name.to_ascii_lowercase()).collect()),
+            these => Self::These(these.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect()),
         }
     }
 
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_name_of_somebody_else_is_told() {
-        let own = Hosts::new(&["Judge.example".to_owned()], &["127.0.0.1".parse().unwrap()], false);
+        let own = Hosts::new(&["Judge.example.".to_owned()], &["127.0.0.1".parse().unwrap()], false);
         for (host, passed) in [
             ("localhost", true),
             ("LocalHost:8080", true),

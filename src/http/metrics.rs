@@ -30,7 +30,8 @@ impl Edge {
     pub fn metrics_apart(&mut self) -> Self {
         let cors = self.cors.clone();
         let own = Self::new(Arc::clone(&self.ledger), Arc::clone(&self.health), self.http, cors);
-        Self { book: self.book.take(), counts: self.counts.clone(), guard: self.guard.clone(), apart: true, ..own }
+        let (counts, guard, hosts) = (self.counts.clone(), self.guard.clone(), self.hosts.clone());
+        Self { book: self.book.take(), counts, guard, hosts, apart: true, ..own }
     }
 
     pub(super) fn serves(&self, route: Route) -> bool {

@@ -195,9 +195,11 @@ async fn a_page_that_has_its_own_name_lead_here_is_refused() {
 #[tokio::test]
 async fn names_that_the_service_answers_to() {
     let hosts = |names: &'static str| ("CASEMATE_HTTP__HOSTS", names);
-    let network = ("CASEMATE_LISTEN", "0.0.0.0");
+    let (network, guarded) = (("CASEMATE_LISTEN", "0.0.0.0"), ("CASEMATE_HTTP__GUARD_MONACO", "true"));
     for (env, tokens, host, status) in [
-        (&[][..], &[token("a")][..], "judge.example", 200),
+        (&[guarded][..], &[token("a")][..], "judge.example", 200),
+        // The routes of Monaco ask nobody.
+        (&[], &[token("a")], "judge.example", 421),
         (&[network], &[], "judge.example", 200),
         (&[hosts("*")], &[], "judge.example", 200),
         (&[hosts("judge.example,b.example")], &[], "Judge.Example.:8080", 200),

@@ -107,7 +107,8 @@ pub async fn service_over(store: Arc<dyn Store>, env: &[(&str, &str)], tokens: &
     let health = Arc::new(Health::new(settings.unready_after));
     let edge = Edge::new(Arc::clone(&ledger), Arc::clone(&health), settings.http, Cors::new(&settings.cors_origins));
     let edge = edge.guarded(Guard::new(tokens, settings.http.guard_monaco).with_metrics(settings.http.guard_metrics));
-    let edge = edge.called(Hosts::new(&settings.hosts, &settings.listen, !tokens.is_empty()));
+    let edge =
+        edge.called(Hosts::new(&settings.hosts, &settings.listen, !tokens.is_empty() && settings.http.guard_monaco));
     let mut book = Book::new();
     ledger.enter(&mut book);
     let edge = edge.with_metrics(book);

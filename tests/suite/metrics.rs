@@ -187,6 +187,9 @@ fn where_the_settings_say(runtime: Runtime) {
     // What is answered at either address is counted in one place.
     let other = "casemate_http_requests_total{route=\"other\",method=\"GET\",status=\"404\"}";
     assert!((page.get(other) - 5.0).abs() < f64::EPSILON, "{page:#?}");
+    // A name that is none of the service's is none there either.
+    let other = apart.send("GET", "/metrics", &[("Host", "evil.example")], b"").expect("a reply");
+    assert_eq!(other.status, 421);
     // The address is taken.
     let settings = Settings::new(runtime).set("CASEMATE_HTTP__METRICS", address);
     let failed = Server::try_start(&settings, crate::support::machine::Place::shared()).expect_err("an address in use");

@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
     ),
     row!(
         "http.hosts",
-        Preset::Derived("none, on loopback without tokens; else any"),
+        Preset::Derived("none, on loopback where not every route wants a token; else any"),
         "`*`, or names such as judge.example.org",
         "The names with a dot that the service answers to, besides addresses and `localhost` and other names without one. A request \
          whose `Host` has another gets 421: so no page of a stranger reaches the service by a name of its own that leads here. `*` is any.",
