@@ -36,10 +36,14 @@ def podman_options(text):
             name, _, value = word.partition("=")
             flag = name in ("--read-only",)
             options.setdefault(name, []).append(value or ("" if flag else next(rest)))
-    # An option that nobody here knows could give anything.
-    known = {"--cap-drop", "--cap-add", "--security-opt", "--read-only", "--read-only-tmpfs", "--volume", "--secret", "--env", "--publish",
-             "--name", "--cgroupns", "--restart", "--pids-limit"}
+    # An option that nobody here knows could give anything; so could one that is said again, of which one alone would be compared.
+    known = {"--cap-drop", "--cap-add", "--security-opt", "--read-only", "--volume", "--secret", "--env", "--publish", "--name"}
     expect("every option of Podman is compared", set(), set(options) - known)
+    expect("each is said once", [], [name for name in options if len(options[name]) > 1 and name not in ("--security-opt", "--env")])
+    allowed = {"unmask=/proc/*", "unmask=/sys/fs/cgroup", "seccomp=seccomp.json"}
+    expect("no other --security-opt", set(), set(options["--security-opt"]) - allowed)
+    expect("a volume, no place of the machine", False, "/" in options["--volume"][0].split(":")[0])
+    expect("it listens for this machine alone", "127.0.0.1", options["--publish"][0].split(":")[0])
     return options
 
 
@@ -97,12 +101,36 @@ def of_manifest(objects, container, pod):
     }
 
 
+# What a field that nobody has compared gives, nobody knows. The keys of a pod, of a container, and of its confinement.
+POD = {"runtimeClassName", "hostUsers", "automountServiceAccountToken", "enableServiceLinks", "terminationGracePeriodSeconds",
+       "initContainers", "containers", "volumes"}
+CONTAINER = {"name", "image", "args", "securityContext", "env", "resources", "volumeMounts", "ports", "startupProbe", "readinessProbe",
+             "livenessProbe"}
+CONFINEMENT = {"runAsUser", "runAsGroup", "allowPrivilegeEscalation", "capabilities", "procMount", "seccompProfile", "appArmorProfile",
+               "readOnlyRootFilesystem"}
+OBJECTS = ["Namespace casemate", "RuntimeClass casemate", "Service casemate", "NetworkPolicy casemate", "StatefulSet casemate"]
+
+
+def nothing_else(objects, pod):
+    expect("the objects", OBJECTS, [f"{item['kind']} {item['metadata']['name']}" for item in objects])
+    expect("no other field of a pod", set(), set(pod["spec"]) - POD)
+    expect("no token of the cluster", False, pod["spec"].get("automountServiceAccountToken"))
+    kinds = {kind for volume in pod["spec"]["volumes"] for kind in volume if kind != "name"}
+    expect("the kinds of volumes", {"secret", "emptyDir"}, kinds)
+    for one in pod["spec"]["containers"] + pod["spec"]["initContainers"]:
+        expect(f"{one['name']}: no other field", set(), set(one) - CONTAINER)
+        expect(f"{one['name']}: no other field of its confinement", set(), set(one["securityContext"]) - CONFINEMENT)
+        ports = {key for port in one.get("ports", []) for key in port}
+        expect(f"{one['name']}: no port of the node", set(), ports - {"name", "containerPort"})
+
+
 def main():
     text = open(page).read()
     containerfile = open(f"{directory}/Containerfile").read()
     podman = of_podman(podman_options(text), containerfile)
     objects = [item for item in yaml.safe_load_all(open(manifest)) if item]
     pod = next(item for item in objects if item["kind"] == "StatefulSet")["spec"]["template"]
+    nothing_else(objects, pod)
     containers = pod["spec"]["containers"]
     expect("there is one container", ["casemate"], [one["name"] for one in containers])
     for one in containers + pod["spec"]["initContainers"]:
