@@ -173,21 +173,25 @@ impl Launch {
     pub(super) fn enter(&self) -> Result<Inside, LaunchError> {
         self.account()?;
         self.ensure_scope()?;
-        let delegated = match self.delegation() {
+        self.enter_with(self.delegation_or_none()?)
+    }
+
+    /// None where it cannot be had and is not insisted on.
+    fn delegation_or_none(&self) -> Result<Delegated, DelegateError> {
+        match self.delegation() {
             Err(error) if self.settings.unenforced_limits == UnenforcedLimits::Allow => {
                 tracing::warn!("no cgroup: {}", chain(&error));
-                Delegated::Nothing
+                Ok(Delegated::Nothing)
             }
-            found => found?,
-        };
-        self.enter_with(delegated)
+            found => found,
+        }
     }
 
     /// The cgroup of a trial, which needs none where there is none (`limited`) to show whether there are namespaces. To be
     /// called by the process that waits for the trial: it is not in the way of it afterwards.
     pub(super) fn cgroup_for_trial(&self, limited: bool) -> Result<Delegated, LaunchError> {
         self.account()?;
-        let delegated = if limited { self.delegation()? } else { Delegated::Nothing };
+        let delegated = if limited { self.delegation_or_none()? } else { Delegated::Nothing };
         if matches!(delegated, Delegated::V2 { inside: true, .. }) {
             leave_top(&delegated, "waits").map_err(LaunchError::Divide)?;
         }

@@ -72,7 +72,7 @@ pub fn not_entered(error: &EnterError) -> Finding {
         EnterError::Mount { what: "/proc", .. } => (
             Problem::ProcMasked,
             "an outer container masks parts of /proc, so that the kernel lets nobody mount another: podman run --security-opt \
-             unmask=ALL, docker run --security-opt systempaths=unconfined, Kubernetes hostUsers: false and procMount: Unmasked",
+             'unmask=/proc/*', docker run --security-opt systempaths=unconfined, Kubernetes hostUsers: false and procMount: Unmasked",
         ),
         EnterError::Mount { .. } | EnterError::Identity(_) => (
             Problem::MountsRefused,
@@ -210,7 +210,7 @@ mod tests {
             (EnterError::Unshare(nix::errno::Errno::EPERM), "user.max_user_namespaces"),
             (EnterError::Unshare(nix::errno::Errno::EACCES), "casemate.apparmor"),
             (EnterError::Map("newuidmap: no".into()), "no_new_privs"),
-            (mount("/proc"), "unmask=ALL"),
+            (mount("/proc"), "unmask=/proc/*"),
             (mount("everything as private"), "AppArmor"),
             (EnterError::Settle(io()), "casemate setup"),
             (EnterError::Confine(ConfineError::StillOpen("/etc".into())), "CONFIG_SECCOMP_FILTER"),

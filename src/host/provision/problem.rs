@@ -154,7 +154,7 @@ problems! {
         "`casemate setup`; no `no_new_privs`, no mount with `nosuid`; `CAP_SETUID` and `CAP_SETGID` in the bounding set",
     /// /proc cannot be mounted in the service's namespaces, for parts of the one here are masked.
     ProcMasked "proc-masked"
-        "podman: `--security-opt unmask=ALL`; docker: `--security-opt systempaths=unconfined`; Kubernetes: `hostUsers: false` and `procMount: Unmasked`; systemd: no `ProtectKernelTunables=`, `ProtectKernelLogs=` and `ProcSubset=`",
+        "podman: `--security-opt 'unmask=/proc/*'`; docker: `--security-opt systempaths=unconfined`; Kubernetes: `hostUsers: false` and `procMount: Unmasked`; systemd: no `ProtectKernelTunables=`, `ProtectKernelLogs=` and `ProcSubset=`",
     /// Nothing can be mounted in the service's namespaces, or nobody can become root there.
     MountsRefused "mounts-refused"
         "`sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or a profile that allows it; in a container no filter and no profile that forbids mounts",
