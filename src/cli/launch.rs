@@ -285,12 +285,9 @@ pub(super) enum Inside {
 
 /// On v2 a cgroup with processes of its own cannot hand controllers to its children, so that we go down one.
 fn leave_top(delegated: &Delegated, to: &str) -> std::io::Result<()> {
-    if !matches!(delegated, Delegated::V2 { .. }) {
-        return Ok(());
-    }
+    let Delegated::V2 { directory, inside } = delegated else { return Ok(()) };
     let own = std::fs::read_to_string("/proc/self/cgroup")?;
     let at = provision::systemd::own_path(&own).unwrap_or_default();
-    let Delegated::V2 { directory, inside } = delegated else { return Ok(()) };
     let top = if *inside { directory.clone() } else { directory.join(format!("service-{}", std::process::id())) };
     let child = top.join(to);
     match std::fs::create_dir(&child) {
